@@ -1,0 +1,7 @@
+//! Integers: datatypes, exact bounds and certificates, the integer [`Network`](network::Network), its import from QONNX.
+//!
+//! Nothing here knows hardware. Every width, bound and threshold is computed in integers or rationals.
+
+pub mod datatype;
+pub mod error;
+pub mod network;
