@@ -82,10 +82,17 @@ pub struct Layer {
     pub node: String,
     /// What it computes.
     pub op: Op,
-    /// What it reads.
-    pub input: TensorId,
+    /// What it reads; one tensor for every operation but joins.
+    pub inputs: Vec<TensorId>,
     /// What it writes.
     pub output: TensorId,
+}
+
+impl Layer {
+    /// The first (for most operations the only) tensor read.
+    pub fn input(&self) -> TensorId {
+        self.inputs[0]
+    }
 }
 
 /// What a layer computes.
@@ -178,6 +185,6 @@ impl Network {
 
     /// The layers that read tensor `id`.
     pub fn readers(&self, id: TensorId) -> impl Iterator<Item = &Layer> {
-        self.layers.iter().filter(move |l| l.input == id)
+        self.layers.iter().filter(move |l| l.inputs.contains(&id))
     }
 }
