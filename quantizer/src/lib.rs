@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows hardware. Every width, bound and threshold is computed in integers or rationals.
 
+pub mod bound;
 pub mod datatype;
 pub mod error;
 pub mod network;
