@@ -6,3 +6,7 @@ pub mod bound;
 pub mod datatype;
 pub mod error;
 pub mod network;
+pub mod reach;
+#[doc(hidden)]
+pub mod testing;
+pub mod validate;
