@@ -2,6 +2,12 @@
 //!
 //! Nothing here knows hardware. Every width, bound and threshold is computed in integers or rationals.
 
+pub mod bound;
 pub mod datatype;
 pub mod error;
 pub mod network;
+pub mod reach;
+pub mod store;
+#[doc(hidden)]
+pub mod testing;
+pub mod validate;
