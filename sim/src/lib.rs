@@ -1,1 +1,8 @@
-//! sim
+//! Running networks: golden model, cycle-level simulator, and the outside tools (Verilator, Icarus, Yosys) beside them.
+
+pub mod icarus;
+pub mod stall;
+pub mod tools;
+pub mod verilator;
+pub mod waves;
+pub mod yosys;
