@@ -17,18 +17,18 @@ module snug_delay #(
     output wire [WIDTH-1:0] q
 );
 
-    reg [WIDTH-1:0] stage_reg [0:CYCLES-1];
-    integer i;
+    // Stage 0 in the low bits; `line` is the input with the stages it goes through.
+    reg  [WIDTH*CYCLES-1:0]     stage_reg;
+    wire [WIDTH*(CYCLES+1)-1:0] line = {stage_reg, d};
 
-    // With RESET = 0 the reset is not part of the circuit.
-    wire clear = (RESET != 0) & ~aresetn;
-
-    assign q = stage_reg[CYCLES-1];
+    assign q = line[WIDTH*(CYCLES+1)-1 -: WIDTH];
 
     always @(posedge aclk) begin
-        stage_reg[0] <= clear ? {WIDTH{1'b0}} : d;
-        for (i = 1; i < CYCLES; i = i + 1)
-            stage_reg[i] <= clear ? {WIDTH{1'b0}} : stage_reg[i-1];
+        stage_reg <= line[WIDTH*CYCLES-1:0];
+
+        // With RESET = 0 the reset is not part of the circuit.
+        if ((RESET != 0) & ~aresetn)
+            stage_reg <= {WIDTH*CYCLES{1'b0}};
     end
 
 endmodule

@@ -6,13 +6,11 @@
 // Credits     One credit stands for one place in the exit queue. A producing fold takes one (`last` with `fire`),
 //             the queue gives one back when a beat leaves it (`give`). No fold runs while no credit is left, so the
 //             pipeline itself needs no stall and no enable.
-// Cycles      At each edge with aresetn high
-//                 fire    = (s_axis_tvalid & s_axis_tready) | replay
-//                 credits <= credits - (fire & last) + give;   fold counters advance if fire
-//                 s_axis_tready <= (new credits > 0) & (new neuron fold == 0)
-//                 replay        <= (new credits > 0) & (new neuron fold != 0)
-//             An edge with aresetn low sets credits to CREDITS, the counters, ready and replay to 0.
-// Paths       none from s_axis_tvalid or give to s_axis_tready or replay: both are registers.
+// Cycles      With `available` as in snug_credit (credits left, a register):
+//                 s_axis_tready = available & (neuron == 0)       replay = available & (neuron != 0)
+//                 fire          = (s_axis_tvalid & s_axis_tready) | replay
+//             At each edge with aresetn high the fold counters advance if fire; with aresetn low they are set to 0.
+// Paths       none from s_axis_tvalid or give to s_axis_tready or replay: both come from registers alone.
 
 `default_nettype none
 
@@ -41,48 +39,39 @@ module snug_sequencer #(
     input  wire                    give       // a beat left the exit queue
 );
 
-    // Bits that hold every value from 0 to `value`, at least one.
-    function integer bits_for;
-        input integer value;
-        integer rest;
-        begin
-            bits_for = 1;
-            for (rest = value >> 1; rest > 0; rest = rest >> 1)
-                bits_for = bits_for + 1;
-        end
-    endfunction
-
-    localparam CREDIT = bits_for(CREDITS);
-
     // The same numbers at the widths of the registers they meet.
-    localparam [31:0]             ALL_WIDE     = CREDITS;
     localparam [31:0]             NEURON_WIDE  = NEURON_FOLDS - 1;
     localparam [31:0]             SYNAPSE_WIDE = SYNAPSE_FOLDS - 1;
-    localparam [CREDIT-1:0]       ALL          = ALL_WIDE[CREDIT-1:0];
     localparam [NEURON_BITS-1:0]  LAST_NEURON  = NEURON_WIDE[NEURON_BITS-1:0];
     localparam [SYNAPSE_BITS-1:0] LAST_SYNAPSE = SYNAPSE_WIDE[SYNAPSE_BITS-1:0];
 
     reg [FOLD_BITS-1:0]    fold_reg,    fold_next;
     reg [NEURON_BITS-1:0]  neuron_reg,  neuron_next;
     reg [SYNAPSE_BITS-1:0] synapse_reg, synapse_next;
-    reg [CREDIT-1:0]       credit_reg,  credit_next;
-    reg                    ready_reg,   ready_next;
-    reg                    replay_reg,  replay_next;
+    reg                    again_reg,   again_next;   // the neuron fold is not the first
+    wire                   available;
 
-    assign s_axis_tready = ready_reg;
-    assign fire          = (ready_reg & s_axis_tvalid) | replay_reg;
-    assign replay        = replay_reg;
+    assign s_axis_tready = available & ~again_reg;
+    assign replay        = available & again_reg;
+    assign fire          = (s_axis_tready & s_axis_tvalid) | replay;
     assign fold          = fold_reg;
     assign neuron        = neuron_reg;
     assign synapse       = synapse_reg;
     assign first         = (synapse_reg == {SYNAPSE_BITS{1'b0}});
     assign last          = (synapse_reg == LAST_SYNAPSE);
 
+    snug_credit #(.CREDITS(CREDITS)) credit (
+        .aclk(aclk),
+        .aresetn(aresetn),
+        .take(fire & last),
+        .available(available),
+        .give(give)
+    );
+
     always @* begin
         fold_next    = fold_reg;
         neuron_next  = neuron_reg;
         synapse_next = synapse_reg;
-        credit_next  = credit_reg;
 
         if (fire) begin
             fold_next    = fold_reg + 1'b1;
@@ -97,30 +86,20 @@ module snug_sequencer #(
             end
         end
 
-        if (fire & last & ~give)
-            credit_next = credit_reg - 1'b1;
-        else if (give & ~(fire & last))
-            credit_next = credit_reg + 1'b1;
-
-        ready_next  = (credit_next != {CREDIT{1'b0}}) & (neuron_next == {NEURON_BITS{1'b0}});
-        replay_next = (credit_next != {CREDIT{1'b0}}) & (neuron_next != {NEURON_BITS{1'b0}});
+        again_next = (neuron_next != {NEURON_BITS{1'b0}});
     end
 
     always @(posedge aclk) begin
         fold_reg    <= fold_next;
         neuron_reg  <= neuron_next;
         synapse_reg <= synapse_next;
-        credit_reg  <= credit_next;
-        ready_reg   <= ready_next;
-        replay_reg  <= replay_next;
+        again_reg   <= again_next;
 
         if (!aresetn) begin
             fold_reg    <= {FOLD_BITS{1'b0}};
             neuron_reg  <= {NEURON_BITS{1'b0}};
             synapse_reg <= {SYNAPSE_BITS{1'b0}};
-            credit_reg  <= ALL;
-            ready_reg   <= 1'b0;
-            replay_reg  <= 1'b0;
+            again_reg   <= 1'b0;
         end
     end
 

@@ -10,7 +10,8 @@ pub struct Fixed {
 }
 
 /// All fixed modules, by name.
-pub const FIXED: [Fixed; 4] = [
+pub const FIXED: [Fixed; 5] = [
+    Fixed { name: "snug_credit", text: include_str!("../rtl/snug_credit.v") },
     Fixed { name: "snug_delay", text: include_str!("../rtl/snug_delay.v") },
     Fixed { name: "snug_fifo", text: include_str!("../rtl/snug_fifo.v") },
     Fixed { name: "snug_sequencer", text: include_str!("../rtl/snug_sequencer.v") },

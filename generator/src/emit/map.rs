@@ -30,7 +30,7 @@ pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream) -> Contex
         lane_module: format!("{name}_lane"),
         lane_ports: (0..input.lanes)
             .map(|l| LanePorts {
-                select: span(l, index_bits),
+                select: if index_bits > 0 { span(l, index_bits) } else { String::new() },
                 x: span(l, input.encoding.bits as usize),
                 y: span(l, output.encoding.bits as usize),
             })

@@ -69,8 +69,17 @@ pub fn context(
         }
     }
     let accumulator = unit.synapse_folds > 1;
+    // A sum can be narrower than its operands, where their intervals lie on opposite sides of 0.
+    let cut: Vec<String> = (0..plan.nodes.len())
+        .filter(|&o| plan.nodes.iter().any(|n| reads(n, o) && n.width() < plan.nodes[o].width()))
+        .map(|o| node_name(&plan.nodes, o))
+        .collect();
+    unused.extend(cut.iter().map(String::as_str));
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
+    }
+    if lanes.is_empty() && !accumulator && stages.is_empty() {
+        unused.push("aclk");
     }
     ProcessingElement {
         module: name,
@@ -205,6 +214,14 @@ fn adders(nodes: &[Node], levels: usize) -> Vec<Vec<Adder>> {
         })
         .filter(|level: &Vec<Adder>| !level.is_empty())
         .collect()
+}
+
+fn reads(node: &Node, operand: usize) -> bool {
+    match node.operation {
+        Operation::Add { left, right } => left == operand || right == operand,
+        Operation::Delay { of } => of == operand,
+        Operation::Product { .. } => false,
+    }
 }
 
 /// `p<lane>` for products, `s<level>_<number in level>` for adders.
