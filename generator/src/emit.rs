@@ -50,7 +50,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         let name = format!("{prefix}{}", module.name);
         match &module.kind {
-            Kind::WidthConverter(_) => {}
+            Kind::WidthConverter(_) | Kind::Fifo(_) => {}
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);

@@ -52,6 +52,11 @@ fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
     let input = dataflow.stream(module.input);
     let mut parameters = Vec::new();
     let mut name = format!("{}_{}", dataflow.top, module.name);
+    if let Kind::Fifo(f) = &module.kind {
+        name = "snug_fifo".to_owned();
+        parameters =
+            [("WIDTH", input.width()), ("DEPTH", f.depth)].map(|(name, value)| Parameter { name, value }).to_vec();
+    }
     if let Kind::WidthConverter(w) = &module.kind {
         name = "snug_width_converter".to_owned();
         parameters = [
