@@ -4,8 +4,8 @@ use quantizer::datatype::{Range, Signedness};
 use quantizer::network::{Network, Op, Steps};
 
 use crate::dataflow::{
-    Dataflow, Encoding, Fifo, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Output, Pe, Search, SearchWords, Stream,
-    StreamId, WidthConverter,
+    Dataflow, Encoding, Fifo, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Output, Pe, Search,
+    SearchWords, Stream, StreamId, WidthConverter,
 };
 use crate::error::GenerateError;
 use crate::folding::{FoldingRequest, LayerFolding, resolve};
@@ -90,8 +90,10 @@ impl Builder {
                 let output = network.tensor(layer.output);
                 let channels: Vec<&Steps> = (0..tensor.ranges.len()).map(|c| threshold.channel(c)).collect();
                 let (function, encoding, distinct) = map_function(&channels, datatype.range(), encoding);
-                let which: Vec<usize> =
-                    order.iter().map(|&i| distinct[if distinct.len() == 1 { 0 } else { i / per_channel.max(1) }]).collect();
+                let which: Vec<usize> = order
+                    .iter()
+                    .map(|&i| distinct[if distinct.len() == 1 { 0 } else { i / per_channel.max(1) }])
+                    .collect();
                 let select = if which.iter().all(|&w| w == which[0]) {
                     Vec::new()
                 } else {

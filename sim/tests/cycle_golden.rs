@@ -47,8 +47,27 @@ fn the_interval_is_the_slowest_module() {
             let options = LowerOptions { folding: FoldingRequest::Interval(interval), ..LowerOptions::default() };
             let dataflow = lower(&network, &options).unwrap();
             let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap();
-            let modules: Vec<String> = dataflow.modules.iter().map(|m| format!("{} {} cycles, queue {}, pipeline {}, {} -> {} lanes of {}", m.name, m.cycles(&dataflow), m.queue_depth(), m.pipeline(), dataflow.stream(m.input).lanes, dataflow.stream(m.output).lanes, dataflow.stream(m.output).elements())).collect();
-            assert_eq!(run.interval(&dataflow), Some(dataflow.interval()), "seed {seed}, interval {interval}: {modules:#?}");
+            let modules: Vec<String> = dataflow
+                .modules
+                .iter()
+                .map(|m| {
+                    format!(
+                        "{} {} cycles, queue {}, pipeline {}, {} -> {} lanes of {}",
+                        m.name,
+                        m.cycles(&dataflow),
+                        m.queue_depth(),
+                        m.pipeline(),
+                        dataflow.stream(m.input).lanes,
+                        dataflow.stream(m.output).lanes,
+                        dataflow.stream(m.output).elements()
+                    )
+                })
+                .collect();
+            assert_eq!(
+                run.interval(&dataflow),
+                Some(dataflow.interval()),
+                "seed {seed}, interval {interval}: {modules:#?}"
+            );
         }
     }
 }

@@ -23,7 +23,8 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
             Output::Label => "streaming accelerator, the index of the best class out".into(),
         },
         about,
-        frame_error: if illegal { "a misplaced tlast, or a code that its type excludes" } else { "a misplaced tlast" }.into(),
+        frame_error: if illegal { "a misplaced tlast, or a code that its type excludes" } else { "a misplaced tlast" }
+            .into(),
         s_bus: bytes(input),
         s_bits: input.width(),
         m_bus: bytes(output),
@@ -34,7 +35,13 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
             .map(|s| StreamWires {
                 name: s.name.clone(),
                 width: s.width(),
-                comment: format!("{} x {}, {} elements: {}", s.lanes, type_name(s.encoding), s.elements(), comment(&s.tensor)),
+                comment: format!(
+                    "{} x {}, {} elements: {}",
+                    s.lanes,
+                    type_name(s.encoding),
+                    s.elements(),
+                    comment(&s.tensor)
+                ),
             })
             .collect(),
         input: input.name.clone(),

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use generator::dataflow::{Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend};
+use generator::dataflow::{
+    Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+};
 
 use super::Trap;
 use super::arithmetic::Arithmetic;
@@ -35,7 +37,13 @@ impl<'a> Machine<'a> {
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => Machine::Fifo(Fifo { depth: f.depth, lanes: input.lanes, data: VecDeque::new(), level: 0, ready: false }),
+            Kind::Fifo(f) => Machine::Fifo(Fifo {
+                depth: f.depth,
+                lanes: input.lanes,
+                data: VecDeque::new(),
+                level: 0,
+                ready: false,
+            }),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
@@ -240,7 +248,9 @@ impl<'a> Pipeline<'a> {
                                 pe: index,
                                 row,
                                 fold: o.fold,
-                                register: o.node.map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
+                                register: o
+                                    .node
+                                    .map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
                                 value: o.value,
                                 bits: o.bits,
                                 became: o.became,
@@ -259,7 +269,8 @@ impl<'a> Pipeline<'a> {
                     let value = select.multiplier[i] * values[i] + select.offset[i];
                     sign_extend(value as u64, select.value_bits)
                 };
-                let best = (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
+                let best =
+                    (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
                 self.data.push_back(best as i64);
             }
         }
@@ -334,7 +345,8 @@ impl Converter {
         }
         if let Some(beat) = beat {
             let last = self.beat == self.beats - 1;
-            let (units, data) = if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
+            let (units, data) =
+                if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
             self.data.extend(beat.take(data * self.unit));
             self.data.extend(std::iter::repeat_n(0, (units - data) * self.unit));
             self.level += units;
