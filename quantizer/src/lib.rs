@@ -2,6 +2,11 @@
 //!
 //! Nothing here knows hardware. Every width, bound and threshold is computed in integers or rationals.
 
+pub mod bound;
 pub mod datatype;
 pub mod error;
 pub mod network;
+pub mod reach;
+#[doc(hidden)]
+pub mod testing;
+pub mod validate;

@@ -1,0 +1,441 @@
+//! Whether a [`Network`] is what its documentation promises. Whoever computes on a valid network may rely on it.
+
+use std::collections::HashSet;
+
+use thiserror::Error;
+
+use crate::datatype::{DataType, Range, Signedness};
+use crate::network::{Dense, Layer, Network, Op, Steps, Tensor, TensorId, Threshold};
+use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, elements, output_ranges};
+
+/// A promise that a [`Network`] breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Invalid {
+    /// An index outside `Network::tensors`.
+    #[error("{user} refers to tensor {id}, but there are {tensors} tensors")]
+    NoSuchTensor {
+        /// Who refers to it.
+        user: String,
+        /// The index.
+        id: usize,
+        /// The number of tensors.
+        tensors: usize,
+    },
+    /// A tensor is read before any layer has written it: not in topological order, or a cycle.
+    #[error("layer '{layer}' reads tensor '{tensor}' before it is written")]
+    ReadBeforeWritten {
+        /// Who reads.
+        layer: String,
+        /// What.
+        tensor: String,
+    },
+    /// A tensor is written twice, or the input is written.
+    #[error("layer '{layer}' writes tensor '{tensor}', which already has a value")]
+    WrittenTwice {
+        /// The second writer.
+        layer: String,
+        /// What it writes.
+        tensor: String,
+    },
+    /// A tensor that no layer writes and that is not the input.
+    #[error("tensor '{tensor}' is never written")]
+    NeverWritten {
+        /// The tensor.
+        tensor: String,
+    },
+    /// Two layers of one kind have one name.
+    #[error("two layers of one kind are called '{layer}'")]
+    SameName {
+        /// The name.
+        layer: String,
+    },
+    /// An operation reads another number of tensors than it can.
+    #[error("layer '{layer}' reads {inputs} tensors; it can read one")]
+    Inputs {
+        /// The layer.
+        layer: String,
+        /// How many tensors it reads.
+        inputs: usize,
+    },
+    /// A shape without dimensions, with an empty one, or with too many elements.
+    #[error("tensor '{tensor}' has the shape {shape:?}, which no tensor can have")]
+    Shape {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// Shapes on both sides of a layer that do not go together.
+    #[error("layer '{layer}': {what}")]
+    Shapes {
+        /// The layer.
+        layer: String,
+        /// Which shapes, and why not.
+        what: String,
+    },
+    /// A datatype that does not exist.
+    #[error("'{place}' has a datatype of {} bits that cannot be: {datatype}", datatype.bits)]
+    Datatype {
+        /// The tensor, or the layer for a weight type.
+        place: String,
+        /// The type.
+        datatype: DataType,
+    },
+    /// Another datatype than the layer's output has.
+    #[error("tensor '{tensor}' is declared {declared}, but its layer's output is {derived}")]
+    OutputType {
+        /// The tensor.
+        tensor: String,
+        /// What is declared.
+        declared: DataType,
+        /// What follows from the layer.
+        derived: DataType,
+    },
+    /// The number of ranges is not the number of channels.
+    #[error("tensor '{tensor}' has {ranges} ranges for {channels} channels")]
+    RangeCount {
+        /// The tensor.
+        tensor: String,
+        /// Ranges given.
+        ranges: usize,
+        /// Channels.
+        channels: usize,
+    },
+    /// A declared range is not the one that follows from the layers before.
+    #[error("channel {channel} of tensor '{tensor}' is declared to reach {declared}, but it reaches {derived}")]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// The channel.
+        channel: usize,
+        /// What is declared.
+        declared: Range,
+        /// What follows.
+        derived: Range,
+    },
+    /// A range that the datatype cannot hold.
+    #[error("channel {channel} of tensor '{tensor}' reaches {range}, which {datatype} does not hold")]
+    RangeOutsideType {
+        /// The tensor.
+        tensor: String,
+        /// The channel.
+        channel: usize,
+        /// The range.
+        range: Range,
+        /// The type.
+        datatype: DataType,
+    },
+    /// An accumulator too wide for this crate's tensors.
+    #[error("layer '{layer}' has an accumulator wider than {max} bits")]
+    AccumulatorTooWide {
+        /// The layer.
+        layer: String,
+        /// The widest supported.
+        max: u32,
+    },
+    /// A weight that is not one of its type's codes.
+    #[error("layer '{layer}', row {row}, column {column}: weight {weight} is no code of {datatype}")]
+    Weight {
+        /// The layer.
+        layer: String,
+        /// The output channel.
+        row: usize,
+        /// The input.
+        column: usize,
+        /// The weight.
+        weight: i64,
+        /// The declared type.
+        datatype: DataType,
+    },
+    /// A step function that breaks its rules.
+    #[error("layer '{layer}', channel {channel}: {what}")]
+    Steps {
+        /// The layer.
+        layer: String,
+        /// The channel.
+        channel: usize,
+        /// Which rule, and how.
+        what: String,
+    },
+    /// Scales that are not one per channel or a single one, or not finite.
+    #[error("tensor '{tensor}': {what}")]
+    Scale {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The output's description does not fit the output tensor.
+    #[error("the output: {what}")]
+    Output {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Network {
+    /// Checks every promise of the types in [`network`](crate::network): topology, shapes, datatypes, weights, steps, and that all
+    /// ranges are those that follow from the input's declared type.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at most once for each place; what depends on something wrong is not looked at.
+    pub fn validate(&self) -> Result<(), Vec<Invalid>> {
+        let mut check = Check { network: self, found: Vec::new() };
+        // Every later check indexes tensors by shape and by id.
+        if check.ids() && check.tensors() {
+            check.topology();
+            check.layers();
+            check.output();
+        }
+        if check.found.is_empty() { Ok(()) } else { Err(check.found) }
+    }
+}
+
+struct Check<'a> {
+    network: &'a Network,
+    found: Vec<Invalid>,
+}
+
+impl Check<'_> {
+    fn ids(&mut self) -> bool {
+        let tensors = self.network.tensors.len();
+        let ends = [("the network's input", self.network.input), ("the network's output", self.network.output)];
+        let layers = self
+            .network
+            .layers
+            .iter()
+            .flat_map(|l| l.inputs.iter().chain(std::iter::once(&l.output)).map(move |&id| (l.name.as_str(), id)));
+        for (user, TensorId(id)) in ends.into_iter().chain(layers) {
+            if id >= tensors {
+                self.found.push(Invalid::NoSuchTensor { user: user.to_owned(), id, tensors });
+            }
+        }
+        self.found.is_empty()
+    }
+
+    fn tensors(&mut self) -> bool {
+        let all_good = self.network.tensors.iter().all(|t| match tensor(t) {
+            Ok(()) => true,
+            Err(invalid) => {
+                self.found.push(invalid);
+                false
+            }
+        });
+        let input = self.network.tensor(self.network.input);
+        if all_good && !exists(input.datatype, DataType::MAX_BITS) {
+            self.found.push(Invalid::Datatype { place: input.name.clone(), datatype: input.datatype });
+            return false;
+        }
+        if all_good {
+            let declared = input.datatype.range();
+            self.same_ranges(input, &vec![declared; input.ranges.len()]);
+        }
+        all_good
+    }
+
+    fn topology(&mut self) {
+        let name = |id: TensorId| self.network.tensor(id).name.clone();
+        let mut written = HashSet::from([self.network.input]);
+        let mut names = HashSet::new();
+        for layer in &self.network.layers {
+            if layer.inputs.len() != 1 {
+                self.found.push(Invalid::Inputs { layer: layer.name.clone(), inputs: layer.inputs.len() });
+            }
+            for &id in layer.inputs.iter().filter(|id| !written.contains(id)) {
+                self.found.push(Invalid::ReadBeforeWritten { layer: layer.name.clone(), tensor: name(id) });
+            }
+            if !written.insert(layer.output) {
+                self.found.push(Invalid::WrittenTwice { layer: layer.name.clone(), tensor: name(layer.output) });
+            }
+            if !names.insert((std::mem::discriminant(&layer.op), layer.name.as_str())) {
+                self.found.push(Invalid::SameName { layer: layer.name.clone() });
+            }
+        }
+        for id in (0..self.network.tensors.len()).map(TensorId).filter(|id| !written.contains(id)) {
+            self.found.push(Invalid::NeverWritten { tensor: name(id) });
+        }
+    }
+
+    fn layers(&mut self) {
+        for layer in self.network.layers.iter().filter(|l| l.inputs.len() == 1) {
+            let (input, output) = (self.network.tensor(layer.input()), self.network.tensor(layer.output));
+            let before = self.found.len();
+            match &layer.op {
+                Op::Flatten => self.flatten(layer, input, output),
+                Op::Dense(dense) => self.dense(layer, dense, input, output),
+                Op::Threshold(threshold) => self.threshold(layer, threshold, input, output),
+            }
+            if self.found.len() > before {
+                continue;
+            }
+            match output_ranges(&layer.op, input) {
+                Some(derived) => {
+                    self.same_ranges(output, &derived);
+                    // A Flatten keeps its input's type; a Threshold declares its own, which `threshold` has checked.
+                    let derived_type = match &layer.op {
+                        Op::Flatten => Some(input.datatype),
+                        Op::Dense(_) => accumulator_type(&derived),
+                        Op::Threshold(_) => None,
+                    };
+                    if let Some(derived) = derived_type.filter(|&d| d != output.datatype) {
+                        self.found.push(Invalid::OutputType {
+                            tensor: output.name.clone(),
+                            declared: output.datatype,
+                            derived,
+                        });
+                    }
+                }
+                None => self
+                    .found
+                    .push(Invalid::AccumulatorTooWide { layer: layer.name.clone(), max: MAX_ACCUMULATOR_BITS }),
+            }
+        }
+    }
+
+    fn flatten(&mut self, layer: &Layer, input: &Tensor, output: &Tensor) {
+        if elements(&input.shape) != elements(&output.shape) || output.shape.len() != 1 {
+            self.shapes(layer, format!("shape {:?} cannot be flattened to {:?}", input.shape, output.shape));
+        }
+    }
+
+    fn dense(&mut self, layer: &Layer, dense: &Dense, input: &Tensor, output: &Tensor) {
+        let (rows, columns) = dense.weights.dim();
+        if input.shape != [columns] || output.shape != [rows] {
+            let (i, o) = (&input.shape, &output.shape);
+            self.shapes(layer, format!("weights [{rows}, {columns}] do not take shape {i:?} to {o:?}"));
+        }
+        if !exists(dense.weight_type, DataType::MAX_BITS) {
+            self.found.push(Invalid::Datatype { place: layer.name.clone(), datatype: dense.weight_type });
+            return;
+        }
+        if let Some(((row, column), &weight)) =
+            dense.weights.indexed_iter().find(|&(_, &w)| !dense.weight_type.holds(w))
+        {
+            let (layer, datatype) = (layer.name.clone(), dense.weight_type);
+            self.found.push(Invalid::Weight { layer, row, column, weight, datatype });
+        }
+    }
+
+    fn threshold(&mut self, layer: &Layer, threshold: &Threshold, input: &Tensor, output: &Tensor) {
+        let (functions, channels) = (threshold.channels.len(), input.ranges.len());
+        if input.shape != output.shape {
+            self.shapes(layer, format!("a threshold cannot take shape {:?} to {:?}", input.shape, output.shape));
+        } else if functions != 1 && functions != channels {
+            self.shapes(layer, format!("{functions} step functions for {channels} channels"));
+        } else if let Some(shared) = input.ranges.iter().copied().reduce(Range::hull) {
+            for (channel, steps) in threshold.channels.iter().enumerate() {
+                let reached = if functions == 1 { shared } else { input.ranges[channel] };
+                if let Err(what) = self::steps(steps, reached, output.datatype) {
+                    self.found.push(Invalid::Steps { layer: layer.name.clone(), channel, what });
+                }
+            }
+        }
+    }
+
+    fn output(&mut self) {
+        let network = self.network;
+        let tensor = network.tensor(network.output);
+        let values = elements(&tensor.shape);
+        if elements(&network.output_shape) != values {
+            let what = format!("shape {:?} in the source, {:?} here", network.output_shape, tensor.shape);
+            self.found.push(Invalid::Output { what });
+        }
+        if let Ok(grid) = &network.label_grid {
+            if Some(grid.multiplier.len()) != values || Some(grid.offset.len()) != values {
+                let what = format!(
+                    "a label grid of {} multipliers and {} offsets for shape {:?}",
+                    grid.multiplier.len(),
+                    grid.offset.len(),
+                    tensor.shape
+                );
+                self.found.push(Invalid::Output { what });
+            }
+            if let Some(class) = grid.multiplier.iter().position(|&m| m == 0) {
+                self.found.push(Invalid::Output { what: format!("class {class} has the label multiplier 0") });
+            }
+        }
+    }
+
+    fn same_ranges(&mut self, tensor: &Tensor, derived: &[Range]) {
+        if tensor.ranges.len() != derived.len() {
+            let (ranges, channels) = (tensor.ranges.len(), derived.len());
+            self.found.push(Invalid::RangeCount { tensor: tensor.name.clone(), ranges, channels });
+            return;
+        }
+        let differs = tensor.ranges.iter().zip(derived).enumerate().find(|(_, (a, b))| a != b);
+        if let Some((channel, (&declared, &derived))) = differs {
+            self.found.push(Invalid::Range { tensor: tensor.name.clone(), channel, declared, derived });
+        }
+    }
+
+    fn shapes(&mut self, layer: &Layer, what: String) {
+        self.found.push(Invalid::Shapes { layer: layer.name.clone(), what });
+    }
+}
+
+/// What a tensor promises by itself.
+fn tensor(t: &Tensor) -> Result<(), Invalid> {
+    let name = || t.name.clone();
+    // `isize` is what ndarray can index.
+    let sensible = elements(&t.shape).is_some_and(|n| 0 < n && isize::try_from(n).is_ok());
+    let Some(&channels) = t.shape.first().filter(|_| sensible) else {
+        return Err(Invalid::Shape { tensor: name(), shape: t.shape.clone() });
+    };
+    if !exists(t.datatype, MAX_ACCUMULATOR_BITS) {
+        return Err(Invalid::Datatype { place: name(), datatype: t.datatype });
+    }
+    if t.ranges.len() != channels {
+        return Err(Invalid::RangeCount { tensor: name(), ranges: t.ranges.len(), channels });
+    }
+    // Both ends are codes: for bipolar they are not 0.
+    let legal = |r: &Range| r.lo <= r.hi && t.datatype.holds(r.lo) && t.datatype.holds(r.hi);
+    if let Some((channel, &range)) = t.ranges.iter().enumerate().find(|(_, r)| !legal(r)) {
+        return Err(Invalid::RangeOutsideType { tensor: name(), channel, range, datatype: t.datatype });
+    }
+    if let Some(scales) = &t.scale {
+        if scales.len() != 1 && scales.len() != channels {
+            return Err(Invalid::Scale {
+                tensor: name(),
+                what: format!("{} scales for {channels} channels", scales.len()),
+            });
+        }
+        if let Some(c) = scales.iter().position(|s| !s.factor.is_finite() || !s.offset.is_finite()) {
+            return Err(Invalid::Scale { tensor: name(), what: format!("scale {c} is not finite") });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a datatype of at most `max` bits can be as declared, with at least two codes.
+fn exists(t: DataType, max: u32) -> bool {
+    match t.sign {
+        Signedness::Bipolar => t.bits == 1 && !t.narrow,
+        Signedness::Unsigned | Signedness::Signed => (1..=max).contains(&t.bits) && !(t.narrow && t.bits == 1),
+    }
+}
+
+/// Checks a step function over inputs in `reached`, with codes of type `codes`.
+fn steps(steps: &Steps, reached: Range, codes: DataType) -> Result<(), String> {
+    if let Some(i) = steps.steps.windows(2).position(|w| w[0] > w[1]) {
+        return Err(format!("step {} is below step {i}", i + 1));
+    }
+    if let Some(&t) = steps.steps.iter().find(|&&t| t <= reached.lo || t > reached.hi) {
+        return Err(format!("no input in {reached} tells step {t} apart"));
+    }
+    // Codes between repeated steps are never given: a bipolar -1 becomes +1 by two equal steps.
+    let jumps =
+        (0..=steps.steps.len()).filter(|&n| n == 0 || n == steps.steps.len() || steps.steps[n - 1] < steps.steps[n]);
+    for n in jumps {
+        let count = if steps.falling { steps.steps.len() - n } else { n };
+        let code = i64::try_from(count).ok().and_then(|count| steps.base.checked_add(count));
+        match code {
+            Some(code) if codes.holds(code) => {}
+            Some(code) => return Err(format!("code {code} is no code of {codes}")),
+            None => return Err(format!("codes beyond 64 bits from base {}", steps.base)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
