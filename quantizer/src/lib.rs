@@ -7,6 +7,7 @@ pub mod datatype;
 pub mod error;
 pub mod network;
 pub mod reach;
+pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod validate;

@@ -1,1 +1,3 @@
-//! sim
+//! The golden model, the cycle-level simulator, the harness for Verilator, waveforms.
+
+pub mod golden;

@@ -96,7 +96,8 @@ fn rules_at_their_edges() {
 #[test]
 fn exact_ranges_of_the_golden_vectors() {
     let unsigned4 = DataType::unsigned(4);
-    let cases: [(&[i64], DataType, (i64, i64), u32); 15] = [
+    type Case<'a> = (&'a [i64], DataType, (i64, i64), u32);
+    let cases: [Case<'_>; 15] = [
         (&[1, 0, 0, -1, 2, 0], unsigned4, (-15, 45), 8),
         (&[2, 0, 0, -1, 4, 0], unsigned4, (-15, 90), 8),
         (&[3, -2, 0, -3, 5, -1], unsigned4, (-90, 120), 8),

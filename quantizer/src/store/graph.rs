@@ -1,0 +1,207 @@
+//! The graph of a network without its numbers, as it stands in the file's metadata.
+
+use serde::{Deserialize, Serialize};
+
+use super::integers::damaged;
+use super::{Entries, Integers, SCHEMA, StoreError};
+use crate::datatype::{DataType, Range};
+use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps, Tensor, TensorId, Threshold};
+
+/// What is read first.
+#[derive(Deserialize)]
+pub(super) struct Schema {
+    pub(super) schema: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Graph {
+    schema: String,
+    name: String,
+    source: Source,
+    input: TensorId,
+    output: TensorId,
+    output_name: String,
+    output_shape: Vec<usize>,
+    label_grid: Result<LabelGrid, String>,
+    notes: Vec<String>,
+    tensors: Vec<Edge>,
+    layers: Vec<Node>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edge {
+    name: String,
+    shape: Vec<usize>,
+    datatype: DataType,
+    scale: Option<Vec<Scale>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Node {
+    name: String,
+    node: String,
+    inputs: Vec<TensorId>,
+    output: TensorId,
+    op: Kind,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Kind {
+    // In braces: a kind without fields would let unknown ones pass.
+    Flatten {},
+    Dense { weight_type: DataType },
+    Threshold {},
+}
+
+impl Graph {
+    /// The graph of a network, and the entries that hold its numbers.
+    pub(super) fn of(network: &Network) -> (Self, Vec<(String, Integers)>) {
+        let mut entries = Vec::new();
+        let tensors = network.tensors.iter().enumerate().map(|(i, t)| {
+            let ends: Vec<i64> = t.ranges.iter().flat_map(|r| [r.lo, r.hi]).collect();
+            entries.push((ranges_entry(i), Integers::new(vec![t.ranges.len(), 2], &ends)));
+            Edge { name: t.name.clone(), shape: t.shape.clone(), datatype: t.datatype, scale: t.scale.clone() }
+        });
+        let tensors = tensors.collect();
+        let layers = network.layers.iter().enumerate().map(|(i, layer)| {
+            let op = match &layer.op {
+                Op::Flatten => Kind::Flatten {},
+                Op::Dense(dense) => {
+                    let (rows, columns) = dense.weights.dim();
+                    let weights: Vec<i64> = dense.weights.iter().copied().collect();
+                    entries.push((layer_entry(i, "weights"), Integers::new(vec![rows, columns], &weights)));
+                    Kind::Dense { weight_type: dense.weight_type }
+                }
+                Op::Threshold(threshold) => {
+                    entries.extend(step_entries(i, threshold));
+                    Kind::Threshold {}
+                }
+            };
+            let Layer { name, node, inputs, output, .. } = layer;
+            Node { name: name.clone(), node: node.clone(), inputs: inputs.clone(), output: *output, op }
+        });
+        let layers = layers.collect();
+        let graph = Graph {
+            schema: SCHEMA.to_owned(),
+            name: network.name.clone(),
+            source: network.source.clone(),
+            input: network.input,
+            output: network.output,
+            output_name: network.output_name.clone(),
+            output_shape: network.output_shape.clone(),
+            label_grid: network.label_grid.clone(),
+            notes: network.notes.clone(),
+            tensors,
+            layers,
+        };
+        (graph, entries)
+    }
+
+    /// The network of this graph, with its numbers from `entries`; yet to be validated.
+    pub(super) fn network(self, entries: &mut Entries<'_>) -> Result<Network, StoreError> {
+        let tensors = self.tensors.into_iter().enumerate().map(|(i, edge)| {
+            let Edge { name, shape, datatype, scale } = edge;
+            Ok(Tensor { name, shape, datatype, ranges: ranges(i, entries)?, scale })
+        });
+        let tensors = tensors.collect::<Result<_, StoreError>>()?;
+        let layers = self.layers.into_iter().enumerate().map(|(i, layer)| {
+            let Node { name, node, inputs, output, op } = layer;
+            let op = match op {
+                Kind::Flatten {} => Op::Flatten,
+                Kind::Dense { weight_type } => {
+                    Op::Dense(Dense { weights: entries.matrix(&layer_entry(i, "weights"))?, weight_type })
+                }
+                Kind::Threshold {} => Op::Threshold(threshold(i, entries)?),
+            };
+            Ok(Layer { name, node, op, inputs, output })
+        });
+        let layers = layers.collect::<Result<_, StoreError>>()?;
+        Ok(Network {
+            name: self.name,
+            source: self.source,
+            tensors,
+            layers,
+            input: self.input,
+            output: self.output,
+            output_name: self.output_name,
+            output_shape: self.output_shape,
+            label_grid: self.label_grid,
+            notes: self.notes,
+        })
+    }
+}
+
+fn ranges_entry(tensor: usize) -> String {
+    format!("tensor.{tensor}.ranges")
+}
+
+fn layer_entry(layer: usize, what: &str) -> String {
+    format!("layer.{layer}.{what}")
+}
+
+fn ranges(tensor: usize, entries: &mut Entries<'_>) -> Result<Vec<Range>, StoreError> {
+    let entry = ranges_entry(tensor);
+    let ends = entries.matrix(&entry)?;
+    let range = |row: ndarray::ArrayView1<'_, i64>| match row.as_slice() {
+        Some(&[lo, hi]) => Ok(Range { lo, hi }),
+        _ => Err(damaged(&entry, format!("{} values where lo and hi are expected", row.len()))),
+    };
+    ends.rows().into_iter().map(range).collect()
+}
+
+fn step_entries(layer: usize, threshold: &Threshold) -> [(String, Integers); 4] {
+    let functions = threshold.channels.len();
+    let steps: Vec<i64> = threshold.channels.iter().flat_map(|s| s.steps.iter().copied()).collect();
+    let mut offsets = vec![0i64];
+    let mut end = 0;
+    for function in &threshold.channels {
+        // Bytes in memory are fewer than 2^63.
+        end += function.steps.len() as i64;
+        offsets.push(end);
+    }
+    let base: Vec<i64> = threshold.channels.iter().map(|s| s.base).collect();
+    let falling: Vec<i64> = threshold.channels.iter().map(|s| i64::from(s.falling)).collect();
+    [
+        (layer_entry(layer, "steps"), Integers::new(vec![steps.len()], &steps)),
+        (layer_entry(layer, "offsets"), Integers::new(vec![functions + 1], &offsets)),
+        (layer_entry(layer, "base"), Integers::new(vec![functions], &base)),
+        (layer_entry(layer, "falling"), Integers::new(vec![functions], &falling)),
+    ]
+}
+
+fn threshold(layer: usize, entries: &mut Entries<'_>) -> Result<Threshold, StoreError> {
+    let steps = entries.list(&layer_entry(layer, "steps"))?;
+    let base = entries.list(&layer_entry(layer, "base"))?;
+    let falling_entry = layer_entry(layer, "falling");
+    let falling = entries.list(&falling_entry)?;
+    let offsets_entry = layer_entry(layer, "offsets");
+    let offsets = entries.list(&offsets_entry)?;
+    if falling.len() != base.len() || offsets.len() != base.len() + 1 {
+        let what = format!("{} offsets and {} directions for {} functions", offsets.len(), falling.len(), base.len());
+        return Err(damaged(&offsets_entry, what));
+    }
+    if offsets.first() != Some(&0) || offsets.last().copied() != i64::try_from(steps.len()).ok() {
+        return Err(damaged(&offsets_entry, format!("they do not run from 0 to {}", steps.len())));
+    }
+    let mut channels = Vec::with_capacity(base.len());
+    for (function, ends) in offsets.windows(2).enumerate() {
+        let slice = match ends {
+            &[from, to] => usize::try_from(from).ok().zip(usize::try_from(to).ok()).and_then(|(a, b)| steps.get(a..b)),
+            _ => None,
+        };
+        let Some(slice) = slice else {
+            return Err(damaged(&offsets_entry, format!("function {function} does not lie in the steps")));
+        };
+        let falling = match falling[function] {
+            0 => false,
+            1 => true,
+            other => return Err(damaged(&falling_entry, format!("{other} where 0 or 1 is expected"))),
+        };
+        channels.push(Steps { base: base[function], steps: slice.to_vec(), falling });
+    }
+    Ok(Threshold { channels })
+}
