@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use num_bigint::BigInt;
 use num_rational::Ratio;
-use num_traits::{FromPrimitive, ToPrimitive, Zero};
+use num_traits::{ToPrimitive, Zero};
 use quantizer::datatype::DataType;
+use quantizer::rational::from_f64;
 use thiserror::Error;
 
 use crate::data::{Kind, Precision, Samples, Values, shape};
@@ -157,9 +158,7 @@ pub fn codes(
                     code
                 }
             },
-            Values::Integers(v) => {
-                cached(&mut cache, v[i] as u64, channel, || one(Element::Integer(v[i]), channel))
-            }
+            Values::Integers(v) => cached(&mut cache, v[i] as u64, channel, || one(Element::Integer(v[i]), channel)),
             Values::Floats(v, p) => {
                 cached(&mut cache, v[i].to_bits(), channel, || one(Element::Float(v[i], *p), channel))
             }
@@ -168,7 +167,8 @@ pub fn codes(
     }
     let rows = samples.count;
     // Rows times columns is the number of elements: `Samples` says so, and one code was pushed for each.
-    let codes = Array2::from_shape_vec((rows, samples.size), found).unwrap_or_else(|_| Array2::zeros((0, samples.size)));
+    let codes =
+        Array2::from_shape_vec((rows, samples.size), found).unwrap_or_else(|_| Array2::zeros((0, samples.size)));
     Ok((codes, notes(samples, pins, normalise, pixels)))
 }
 
@@ -233,7 +233,7 @@ fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &
 }
 
 fn exactly(v: f64) -> Result<Rational, Why> {
-    Rational::from_f64(v).filter(|_| v.is_finite()).ok_or(Why::NotFinite(v))
+    from_f64(v).ok_or(Why::NotFinite(v))
 }
 
 /// Whether `v` is what is left of `exact` in its file's precision: code/255 has no exact float.
@@ -244,8 +244,8 @@ fn is_nearest(exact: &Rational, v: f64, precision: Precision) -> bool {
         Precision::Single => (f64::from((v as f32).next_down()), f64::from((v as f32).next_up())),
         Precision::Double => (v.next_down(), v.next_up()),
     };
-    let Some(value) = Rational::from_f64(v) else { return false };
-    let half = |other: f64| Rational::from_f64(other).map(|o| (&o + &value) / BigInt::from(2));
+    let Some(value) = from_f64(v) else { return false };
+    let half = |other: f64| from_f64(other).map(|o| (&o + &value) / BigInt::from(2));
     half(below).is_none_or(|b| b <= *exact) && half(above).is_none_or(|a| *exact <= a)
 }
 
@@ -316,7 +316,12 @@ mod tests {
         Rational::new(n.into(), d.into())
     }
 
-    fn convert(s: &Samples, meaning: Meaning, datatype: DataType, normalise: &Normalise) -> Result<Vec<i64>, CodeError> {
+    fn convert(
+        s: &Samples,
+        meaning: Meaning,
+        datatype: DataType,
+        normalise: &Normalise,
+    ) -> Result<Vec<i64>, CodeError> {
         let shape = [1, s.size];
         let pins = Pins { datatype, shape: &shape, meaning };
         codes(Path::new("x.npy"), s, &pins, normalise).map(|(codes, _)| codes.into_raw_vec_and_offset().0)

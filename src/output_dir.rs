@@ -85,7 +85,8 @@ pub fn write(dir: &Path, files: &Files, force: bool) -> Result<(), OutputDirErro
         State::Free | State::Ours(_) => {}
     }
     // A link to the folder, or `.`, stays what it is: what it names is replaced.
-    let target = if dir.exists() { dir.canonicalize() } else { std::path::absolute(dir) }.map_err(failed("find", dir))?;
+    let target =
+        if dir.exists() { dir.canonicalize() } else { std::path::absolute(dir) }.map_err(failed("find", dir))?;
     let parent = target.parent().unwrap_or(&target);
     std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
     let staging = beside(parent).map_err(failed("create a folder in", parent))?;
@@ -109,8 +110,12 @@ pub fn write(dir: &Path, files: &Files, force: bool) -> Result<(), OutputDirErro
 pub fn differences(dir: &Path, files: &Files) -> Result<Vec<String>, OutputDirError> {
     let found = hashes(dir)?;
     let manifest = manifest(files).into_bytes();
-    let expected: BTreeMap<&str, String> =
-        files.iter().map(|(n, b)| (n.as_str(), b)).chain([(MANIFEST, &manifest)]).map(|(n, b)| (n, sha256(b))).collect();
+    let expected: BTreeMap<&str, String> = files
+        .iter()
+        .map(|(n, b)| (n.as_str(), b))
+        .chain([(MANIFEST, &manifest)])
+        .map(|(n, b)| (n, sha256(b)))
+        .collect();
     let mut differences: Vec<String> = expected
         .iter()
         .filter_map(|(&name, hash)| match found.get(name) {

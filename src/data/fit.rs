@@ -21,7 +21,13 @@ pub enum Layout {
 ///
 /// # Errors
 /// [`DataError::Shape`] with both shapes.
-pub fn fit(path: &Path, what: &'static str, array: Array, wanted: &[usize], layout: Layout) -> Result<Samples, DataError> {
+pub fn fit(
+    path: &Path,
+    what: &'static str,
+    array: Array,
+    wanted: &[usize],
+    layout: Layout,
+) -> Result<Samples, DataError> {
     // The PNG reader hands over planes already.
     let layout = if array.kind == Kind::Image { Layout::Nchw } else { layout };
     let size: usize = wanted.iter().product();
@@ -42,7 +48,9 @@ pub fn fit(path: &Path, what: &'static str, array: Array, wanted: &[usize], layo
         (Layout::Nhwc, &[channels, ..]) => {
             let pixels = size / channels.max(1);
             array.values.gather(
-                (0..count * size).map(|i| (i / size, i % size / pixels, i % pixels)).map(|(n, c, p)| n * size + p * channels + c),
+                (0..count * size)
+                    .map(|i| (i / size, i % size / pixels, i % pixels))
+                    .map(|(n, c, p)| n * size + p * channels + c),
             )
         }
         _ => array.values,
@@ -73,7 +81,7 @@ fn batch(array: &Array, sample: &[usize]) -> Option<usize> {
     // One order only: a flat row against at most one channel of rows and columns, or the other way round.
     let found = bare(rest);
     let one_order = found.len() <= 2 && wanted.len() <= 2 && (found.len() == 1 || wanted.len() == 1);
-    let same_size = rest.iter().product::<usize>() == sample.iter().product();
+    let same_size = rest.iter().product::<usize>() == sample.iter().product::<usize>();
     (same_size && (array.kind == Kind::Table || one_order)).then_some(first)
 }
 

@@ -18,8 +18,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     let truncated = || malformed(path, "truncated IDX file");
     let (&kind, &ndim) = bytes.get(2).zip(bytes.get(3)).ok_or_else(truncated)?;
     let dims = bytes.get(4..4 + 4 * usize::from(ndim)).ok_or_else(truncated)?;
-    let shape: Vec<usize> =
-        dims.as_chunks::<4>().0.iter().map(|d| u32::from_be_bytes(*d) as usize).collect();
+    let shape: Vec<usize> = dims.as_chunks::<4>().0.iter().map(|d| u32::from_be_bytes(*d) as usize).collect();
     let data = &bytes[4 + dims.len()..];
     let size = match kind {
         0x08 | 0x09 => 1,
@@ -42,7 +41,9 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
             data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_be_bytes(*b))).collect(),
             Precision::Single,
         ),
-        _ => Values::Floats(data.as_chunks::<8>().0.iter().map(|b| f64::from_be_bytes(*b)).collect(), Precision::Double),
+        _ => {
+            Values::Floats(data.as_chunks::<8>().0.iter().map(|b| f64::from_be_bytes(*b)).collect(), Precision::Double)
+        }
     };
     let kind = if matches!(values, Values::Bytes(_)) { Kind::Pixels } else { Kind::Numbers };
     Ok(Array { values, shape, kind })

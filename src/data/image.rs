@@ -50,7 +50,10 @@ pub fn read_folder(folder: &Path) -> Result<Array, DataError> {
     }
     match first {
         Some(shape) => Ok(batch(files.len(), shape, pixels)),
-        None => Err(DataError::Folder { path: folder.to_path_buf(), wanted: "a folder of inputs holds PNG files, this one none" }),
+        None => Err(DataError::Folder {
+            path: folder.to_path_buf(),
+            wanted: "a folder of inputs holds PNG files, this one none",
+        }),
     }
 }
 
@@ -69,7 +72,10 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
     let info = reader.next_frame(&mut data).map_err(damaged)?;
     data.truncate(info.buffer_size());
     if info.bit_depth == BitDepth::Sixteen {
-        return Err(malformed(path, "16 bits a channel are not supported; save the image with 8, or pass a .npy array"));
+        return Err(malformed(
+            path,
+            "16 bits a channel are not supported; save the image with 8, or pass a .npy array",
+        ));
     }
     let (colours, stored) = match info.color_type {
         ColorType::Grayscale => (1, 1),
@@ -82,7 +88,8 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
         return Err(malformed(path, "the image has transparent pixels; flatten it onto a background first"));
     }
     let (h, w) = (info.height as usize, info.width as usize);
-    let pixels = (0..colours).flat_map(|c| (0..h * w).map(move |i| (c, i))).map(|(c, i)| data[i * stored + c]).collect();
+    let pixels =
+        (0..colours).flat_map(|c| (0..h * w).map(move |i| (c, i))).map(|(c, i)| data[i * stored + c]).collect();
     Ok(Image { shape: [colours, h, w], pixels })
 }
 

@@ -18,7 +18,11 @@ pub fn labels(path: &Path, classes: usize) -> Result<Vec<usize>, DataError> {
     }
     let integer = |sample: usize, v: f64| {
         let whole = v.fract() == 0.0 && v.abs() < 9e15;
-        if whole { Ok(v as i64) } else { Err(malformed(path, format!("label {v} of sample {sample} is not an integer"))) }
+        if whole {
+            Ok(v as i64)
+        } else {
+            Err(malformed(path, format!("label {v} of sample {sample} is not an integer")))
+        }
     };
     let all: Vec<i64> = match values {
         Values::Bytes(v) => v.into_iter().map(i64::from).collect(),

@@ -80,14 +80,15 @@ fn check_size(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
         return Ok(());
     };
     let dims = String::from_utf8_lossy(dims);
-    let product = dims
-        .split(',')
-        .map(str::trim)
-        .filter(|d| !d.is_empty())
-        .try_fold(1usize, |product, d| d.trim_end_matches('L').parse::<usize>().ok().and_then(|d| product.checked_mul(d)));
+    let product = dims.split(',').map(str::trim).filter(|d| !d.is_empty()).try_fold(1usize, |product, d| {
+        d.trim_end_matches('L').parse::<usize>().ok().and_then(|d| product.checked_mul(d))
+    });
     match product {
         Some(elements) if elements <= bytes.len() => Ok(()),
-        _ => Err(malformed(path, format!("the shape ({dims}) announces more elements than the file's {} bytes", bytes.len()))),
+        _ => Err(malformed(
+            path,
+            format!("the shape ({dims}) announces more elements than the file's {} bytes", bytes.len()),
+        )),
     }
 }
 

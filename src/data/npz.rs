@@ -26,7 +26,8 @@ pub fn read(path: &Path) -> Result<Option<BTreeMap<String, Array>>, DataError> {
     for i in 0..archive.len() {
         let mut member = archive.by_index(i).map_err(|e| damaged(e.to_string()))?;
         // The array named `relu/out` is the member `relu/out.npy`.
-        let Some(name) = member.name().strip_suffix(".npy").map(str::to_owned) else { continue };
+        let name = member.name().map_err(|e| damaged(e.to_string()))?;
+        let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else { continue };
         let mut bytes = Vec::new();
         member.read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
         arrays.insert(name.clone(), npy::parse(&path.join(&name), &bytes)?);
@@ -47,7 +48,12 @@ impl<W: Write + Seek> Writer<W> {
     ///
     /// # Errors
     /// If writing fails, or the name is taken.
-    pub fn add<T: npyz::AutoSerialize + Clone>(&mut self, name: &str, shape: &[usize], values: &[T]) -> std::io::Result<()> {
+    pub fn add<T: npyz::AutoSerialize + Clone>(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        values: &[T],
+    ) -> std::io::Result<()> {
         // A fixed time stamp: same input, same bytes.
         let options = SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Deflated)

@@ -1,0 +1,243 @@
+//! Errors as people and programs read them: what happened, a code to search for, the way out.
+
+use std::fmt::{self, Display};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use serde::Serialize;
+
+use crate::codes::CodeError;
+use crate::data::DataError;
+use crate::error::{Error, ModelError};
+use crate::output_dir::OutputDirError;
+use crate::targets::TargetError;
+
+/// Wrong usage or input.
+const INPUT: u8 = 2;
+
+/// An error made ready to be shown.
+#[derive(Debug)]
+pub struct Report {
+    /// Exit code of the process.
+    pub exit: u8,
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+    /// Where there are several things wrong: each of them.
+    blockers: Vec<Blocker>,
+}
+
+/// One of several things wrong.
+#[derive(Debug, Serialize)]
+pub struct Blocker {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    blockers: &'a [Blocker],
+}
+
+impl Report {
+    /// A wrong command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Report { exit: INPUT, code: "usage", message: message.into(), help: None, blockers: vec![] }
+    }
+
+    /// The error as a JSON document.
+    pub fn json(&self) -> String {
+        let Report { code, message, help, blockers, .. } = self;
+        crate::console::json(&Document {
+            schema: "snug.error/1",
+            error: Body { code, message, help: help.as_deref(), blockers },
+        })
+    }
+
+    /// The error as text for stderr: coloured on a terminal, unless NO_COLOR is set; not wrapped elsewhere.
+    pub fn text(&self) -> String {
+        let terminal = std::io::stderr().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let theme = if terminal && !plain { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(terminal);
+        let mut text = String::new();
+        match handler.render_report(&mut text, self) {
+            Ok(()) => text,
+            Err(fmt::Error) => self.message.clone(),
+        }
+    }
+
+    /// The exit code for the operating system.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.exit)
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl Diagnostic for Report {
+    fn code<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(format!("snug::{}", self.code)))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as Box<dyn Display>)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        (!self.blockers.is_empty()).then(|| Box::new(self.blockers.iter().map(|b| b as &dyn Diagnostic)) as _)
+    }
+}
+
+impl Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Blocker {}
+
+impl Diagnostic for Blocker {
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        self.help.as_ref().map(|h| Box::new(h) as Box<dyn Display>)
+    }
+}
+
+impl From<&Error> for Report {
+    fn from(error: &Error) -> Self {
+        let (code, help) = describe(error);
+        Report { exit: INPUT, code, message: with_sources(error), help, blockers: vec![] }
+    }
+}
+
+/// The message and those of its causes, unless a message holds its cause already.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Code and way out of an error.
+fn describe(error: &Error) -> (&'static str, Option<String>) {
+    match error {
+        Error::Model(e) => model(e),
+        Error::Import(_) => ("import", None),
+        Error::Store { .. } => ("network::damaged", Some("make it again from its .onnx file".to_owned())),
+        Error::Data(e) => data(e),
+        Error::Codes(e) => codes(e),
+        Error::Target(e) => target(e),
+        Error::Golden(_) => ("golden", None),
+        Error::OutputDir(e) => output_dir(e),
+        Error::Write { .. } | Error::Stdout(_) => ("write", None),
+        Error::Usage { help, .. } => ("usage", help.clone()),
+    }
+}
+
+fn model(error: &ModelError) -> (&'static str, Option<String>) {
+    match error {
+        ModelError::Missing { similar, .. } => {
+            ("model::missing", similar.as_ref().map(|s| format!("did you mean {s}?")))
+        }
+        ModelError::Folder { .. } => (
+            "model::folder",
+            Some("a model is an .onnx file, a snug network (.safetensors) or a generated folder".to_owned()),
+        ),
+        ModelError::Settled { .. } => {
+            ("model::settled", Some("give the option when importing the .onnx file".to_owned()))
+        }
+        ModelError::Number { .. } => ("usage", None),
+        ModelError::InputType { .. } => {
+            ("usage", Some("a type is u or s and a number of bits, divided by a number: u8/255, s16/1024".to_owned()))
+        }
+    }
+}
+
+fn data(error: &DataError) -> (&'static str, Option<String>) {
+    match error {
+        DataError::Read { .. } => ("data::read", None),
+        DataError::Folder { .. } => ("data::folder", None),
+        DataError::Malformed { .. } => ("data::malformed", None),
+        DataError::Kind { .. } => ("data::kind", None),
+        DataError::Shape { fits_channels_last: true, .. } => {
+            ("data::shape", Some("it would fit with its channels last: --layout nhwc".to_owned()))
+        }
+        DataError::Shape { what, .. } => {
+            ("data::shape", Some(format!("data have the {what}'s shape, with or without a batch dimension in front")))
+        }
+        DataError::Count { expected, found, .. } if found < expected => {
+            ("data::count", Some(format!("--limit {found} takes the first {found} samples of both")))
+        }
+        DataError::Count { .. } => ("data::count", None),
+        DataError::Label { .. } => ("data::label", None),
+    }
+}
+
+fn codes(error: &CodeError) -> (&'static str, Option<String>) {
+    match error {
+        CodeError::NoCode { .. } => {
+            ("data::code", Some("--input-type says what the pins carry, and `snug inspect` shows it".to_owned()))
+        }
+        CodeError::OffGrid { .. } => (
+            "data::code",
+            Some(
+                "pass the integer codes, or leave --input-type out so that the network's own quantizer applies"
+                    .to_owned(),
+            ),
+        ),
+        CodeError::NotFinite { .. } => ("data::finite", None),
+        CodeError::Normalise { .. } | CodeError::Channels { .. } | CodeError::ZeroDeviation => ("usage", None),
+    }
+}
+
+fn target(error: &TargetError) -> (&'static str, Option<String>) {
+    match error {
+        TargetError::Width { .. } => {
+            ("usage", Some("12 for all layers, 12,12,16 in their order, or f.10=12,f.13=16 by name".to_owned()))
+        }
+        TargetError::Count { .. } => ("usage", None),
+        TargetError::Unknown { nearest, names, .. } => {
+            let all = format!("layers: {}", names.join(", "));
+            ("layer::unknown", Some(nearest.as_ref().map_or(all.clone(), |n| format!("did you mean '{n}'? {all}"))))
+        }
+    }
+}
+
+fn output_dir(error: &OutputDirError) -> (&'static str, Option<String>) {
+    match error {
+        OutputDirError::Foreign { .. } => {
+            ("output::foreign", Some("name another folder, or empty this one yourself".to_owned()))
+        }
+        OutputDirError::File { .. } => ("output::file", None),
+        OutputDirError::Edited { .. } => {
+            ("output::edited", Some("keep a copy of what you need, then --force replaces the folder".to_owned()))
+        }
+        OutputDirError::Io { .. } => ("output::write", Some("nothing was changed".to_owned())),
+    }
+}
