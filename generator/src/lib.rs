@@ -1,1 +1,10 @@
-//! generator
+//! Hardware: from the integer network to a dataflow, and from the dataflow to Verilog.
+
+pub mod dataflow;
+pub mod emit;
+pub mod error;
+pub mod folding;
+pub mod lower;
+pub mod names;
+pub mod prune;
+pub mod reduction;

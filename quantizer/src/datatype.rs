@@ -24,7 +24,7 @@ pub enum Signedness {
 pub struct DataType {
     /// How the codes are read.
     pub sign: Signedness,
-    /// Width in bits, 1 to 32; 1 for bipolar.
+    /// Width in bits, 1 to 32; 1 for bipolar. Accumulators may be wider, see [`reach`](crate::reach).
     pub bits: u32,
     /// Whether one extreme code is left out, see the type's own text.
     pub narrow: bool,

@@ -3,8 +3,10 @@
 //! Nothing here knows hardware. Every width, bound and threshold is computed in integers or rationals.
 
 pub mod bound;
+pub mod certificate;
 pub mod datatype;
 pub mod error;
+pub mod inspect;
 pub mod network;
 pub mod reach;
 pub mod store;

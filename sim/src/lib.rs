@@ -1,3 +1,9 @@
-//! The golden model, the cycle-level simulator, the harness for Verilator, waveforms.
+//! Running networks: golden model, cycle-level simulator, and the outside tools (Verilator, Icarus, Yosys) beside them.
 
 pub mod golden;
+pub mod icarus;
+pub mod stall;
+pub mod tools;
+pub mod verilator;
+pub mod waves;
+pub mod yosys;

@@ -1,0 +1,390 @@
+//! The dataflow: hardware modules joined by streams. It knows clock cycles and no floats.
+//!
+//! Everything that the Verilog will hold is here: ROM words, threshold words, register widths, queue depths, fold
+//! orders. The emitter prints it, the cycle simulator runs it, the estimator prices it; none of them looks back
+//! at the network, so they cannot disagree about what was built.
+
+use serde::Serialize;
+
+use quantizer::datatype::{Range, Signedness};
+
+use crate::reduction::Reduction;
+
+/// Index of a [`Stream`] in [`Dataflow::streams`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct StreamId(pub usize);
+
+/// A streaming accelerator.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dataflow {
+    /// Name of the top module, and the prefix of every other one.
+    pub top: String,
+    /// Modules in stream order: each reads what an earlier one writes.
+    pub modules: Vec<Module>,
+    /// Streams between them; the first is the input, the last the output.
+    pub streams: Vec<Stream>,
+    /// What leaves the accelerator.
+    pub output: Output,
+}
+
+impl Dataflow {
+    /// The stream with this index.
+    pub fn stream(&self, id: StreamId) -> &Stream {
+        &self.streams[id.0]
+    }
+
+    /// The stream that the pins feed.
+    pub fn input(&self) -> &Stream {
+        &self.streams[0]
+    }
+
+    /// The stream that leaves.
+    pub fn output_stream(&self) -> &Stream {
+        &self.streams[self.streams.len() - 1]
+    }
+
+    /// Clock cycles between two frames when nothing stalls: the slowest module's.
+    pub fn interval(&self) -> u64 {
+        self.modules.iter().map(|m| m.cycles(self)).max().unwrap_or(1)
+    }
+
+    /// The module that limits the interval.
+    pub fn bottleneck(&self) -> Option<&Module> {
+        // max_by_key keeps the last of equals; the first is what a reader of the chain meets first.
+        self.modules.iter().rev().max_by_key(|m| m.cycles(self))
+    }
+}
+
+/// What leaves the accelerator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// The last layer's integers, one per class, in source order.
+    Logits,
+    /// The index of the largest class value, ties to the lowest.
+    Label,
+}
+
+/// An AXI4-Stream style connection: `lanes` elements a beat, lane 0 in the low bits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stream {
+    /// Name, unique in the dataflow; prefix of its wires.
+    pub name: String,
+    /// The ONNX tensor that it carries.
+    pub tensor: String,
+    /// Elements side by side in one beat.
+    pub lanes: usize,
+    /// How one element is carried.
+    pub encoding: Encoding,
+    /// Source index of the element at each position; its length is the number of elements in a vector.
+    pub order: Vec<usize>,
+    /// Reachable interval at each position.
+    pub ranges: Vec<Range>,
+}
+
+impl Stream {
+    /// Elements of one vector (one frame).
+    pub fn elements(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Beats of one vector; the last may be partial.
+    pub fn beats(&self) -> usize {
+        self.elements().div_ceil(self.lanes)
+    }
+
+    /// Bits of one beat.
+    pub fn width(&self) -> usize {
+        self.lanes * self.encoding.bits as usize
+    }
+}
+
+/// How a code is carried on wires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Encoding {
+    /// Wires per element.
+    pub bits: u32,
+    /// Plain binary, two's complement, or one wire for -1 / +1.
+    pub sign: Signedness,
+}
+
+impl Encoding {
+    /// The narrowest plain encoding of an interval, at least one bit.
+    pub fn of(range: Range) -> Self {
+        let sign = if range.lo < 0 { Signedness::Signed } else { Signedness::Unsigned };
+        Encoding { bits: range.width().max(1), sign }
+    }
+
+    /// Wires of `code`, in the low `bits` bits. The code must be one that the encoding can carry.
+    pub fn encode(self, code: i64) -> u64 {
+        match self.sign {
+            Signedness::Bipolar => u64::from(code > 0),
+            _ => code as u64 & mask(self.bits),
+        }
+    }
+
+    /// The code on wires `word`.
+    pub fn decode(self, word: u64) -> i64 {
+        match self.sign {
+            Signedness::Bipolar => 2 * (word & 1) as i64 - 1,
+            Signedness::Unsigned => (word & mask(self.bits)) as i64,
+            Signedness::Signed => sign_extend(word, self.bits),
+        }
+    }
+}
+
+/// The low `bits` bits set (1 to 64).
+pub fn mask(bits: u32) -> u64 {
+    u64::MAX >> (64 - bits.clamp(1, 64))
+}
+
+/// Reads the low `bits` bits of `word` as two's complement.
+pub fn sign_extend(word: u64, bits: u32) -> i64 {
+    let shift = 64 - bits.clamp(1, 64);
+    ((word << shift) as i64) >> shift
+}
+
+/// A hardware module with one input and one output stream.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Module {
+    /// Verilog name of the instance; the module is called `<top>_<name>`.
+    pub name: String,
+    /// The network layer that it serves.
+    pub layer: String,
+    /// Stream read.
+    pub input: StreamId,
+    /// Stream written.
+    pub output: StreamId,
+    /// What it does.
+    pub kind: Kind,
+}
+
+impl Module {
+    /// Clock cycles that one frame keeps the module busy when nothing stalls it.
+    pub fn cycles(&self, dataflow: &Dataflow) -> u64 {
+        let (input, output) = (dataflow.stream(self.input), dataflow.stream(self.output));
+        match &self.kind {
+            Kind::MatrixVector(m) => (m.neuron_folds * m.synapse_folds) as u64,
+            Kind::WidthConverter(_) => input.beats().max(output.beats()) as u64,
+            Kind::Map(_) | Kind::LabelSelect(_) => input.beats() as u64,
+        }
+    }
+
+    /// Cycles from the clock edge that takes the last input beat of an output to the edge that writes that output
+    /// into the exit queue. 0 for a width converter, which has no pipeline.
+    pub fn pipeline(&self) -> usize {
+        match &self.kind {
+            Kind::Map(m) => m.pipeline(),
+            Kind::MatrixVector(m) => m.pipeline(),
+            Kind::LabelSelect(l) => l.pipeline(),
+            Kind::WidthConverter(_) => 0,
+        }
+    }
+
+    /// Places of the queue at the module's exit, which is also its number of credits. 0 without a queue.
+    pub fn queue_depth(&self) -> usize {
+        match &self.kind {
+            Kind::Map(m) => m.queue_depth,
+            Kind::MatrixVector(m) => m.queue_depth,
+            Kind::LabelSelect(l) => l.queue_depth,
+            Kind::WidthConverter(_) => 0,
+        }
+    }
+}
+
+/// The kinds of module.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// Element by element requantization of the pins' codes.
+    Map(Map),
+    /// Dense layer with its thresholds.
+    MatrixVector(MatrixVector),
+    /// Same elements, another number of lanes.
+    WidthConverter(WidthConverter),
+    /// Index of the largest value.
+    LabelSelect(LabelSelect),
+}
+
+/// Maps every pattern that the pins can carry to a legal code, lane by lane.
+///
+/// Codes that the declared type excludes (narrow, bipolar) are read as the nearest legal one and reported.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Map {
+    /// How a lane finds its code.
+    pub function: MapFunction,
+    /// For each beat of a frame and each lane, the table or channel in use. Empty where there is only one.
+    pub select: Vec<Vec<usize>>,
+    /// Legal codes of the pins' type.
+    pub legal: Range,
+    /// Places of the exit queue.
+    pub queue_depth: usize,
+}
+
+impl Map {
+    /// See [`Module::pipeline`]: input register, then one stage for a table or a clamp, one a bit for a search.
+    pub fn pipeline(&self) -> usize {
+        match &self.function {
+            MapFunction::Clamp | MapFunction::Table(_) => 2,
+            MapFunction::Search { search, .. } => 1 + search.bits as usize,
+        }
+    }
+
+    /// The code for the pattern `word` on the pins, in table or channel `which`.
+    pub fn apply(&self, input: Encoding, which: usize, word: u64) -> i64 {
+        let code = input.decode(word);
+        match &self.function {
+            MapFunction::Clamp => code.clamp(self.legal.lo, self.legal.hi),
+            MapFunction::Table(tables) => tables[which][(word & mask(input.bits)) as usize],
+            MapFunction::Search { search, channels, .. } => search.apply(&channels[which], code),
+        }
+    }
+}
+
+/// How a [`Map`]'s lane finds its code.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapFunction {
+    /// The code itself, illegal ones moved to the nearest legal one.
+    Clamp,
+    /// One table per function, indexed by the wires' pattern.
+    Table(Vec<Vec<i64>>),
+    /// Binary search.
+    Search {
+        /// Stages and base.
+        search: Search,
+        /// Words of each function.
+        channels: Vec<SearchWords>,
+        /// Two's complement width of a word, at least the code's.
+        word_bits: u32,
+    },
+}
+
+/// A matrix-vector unit: PE rows and SIMD columns of a dense layer at a time.
+///
+/// Rows are taken PE at a time (neuron folds, outer loop), columns SIMD at a time (synapse folds, inner loop);
+/// the input vector is kept for the neuron folds after the first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MatrixVector {
+    /// Rows in parallel.
+    pub pe: usize,
+    /// Columns in parallel.
+    pub simd: usize,
+    /// `ceil(rows / pe)`.
+    pub neuron_folds: usize,
+    /// `ceil(columns / simd)`.
+    pub synapse_folds: usize,
+    /// One processing element per output lane.
+    pub pes: Vec<Pe>,
+    /// Adder levels, the same in all processing elements.
+    pub tree_levels: usize,
+    /// How codes are found, if thresholds follow; else accumulators leave.
+    pub search: Option<Search>,
+    /// Places of the exit queue.
+    pub queue_depth: usize,
+}
+
+impl MatrixVector {
+    /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
+    /// one beat is a whole row), one stage a threshold bit.
+    pub fn pipeline(&self) -> usize {
+        2 + self.tree_levels + usize::from(self.synapse_folds > 1) + self.search.as_ref().map_or(0, |s| s.bits as usize)
+    }
+}
+
+/// A processing element: one output lane of a [`MatrixVector`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Pe {
+    /// Source row served in each neuron fold; `None` in the last fold of a lane that has no more.
+    pub rows: Vec<Option<usize>>,
+    /// Weights `[fold][lane]`, fold = neuron fold * synapse folds + synapse fold.
+    pub weights: Vec<Vec<i64>>,
+    /// How each lane's weights are stored in the ROM.
+    pub weight_encodings: Vec<Encoding>,
+    /// The planned sum of products.
+    pub reduction: Reduction,
+    /// Threshold words and direction per neuron fold; empty if accumulators leave.
+    pub words: Vec<SearchWords>,
+    /// Two's complement width of a threshold word, at least the accumulator's.
+    pub word_bits: u32,
+}
+
+/// A multi-threshold by binary search: `bits` compare stages find how many words the value has reached,
+/// the code is that count (or its complement, for a falling function) plus `base`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Search {
+    /// Stages, and bits of the count; there are `2^bits - 1` words.
+    pub bits: u32,
+    /// Smallest code of any channel.
+    pub base: i64,
+    /// Step between codes: 2 for bipolar, else 1.
+    pub stride: i64,
+}
+
+/// Threshold words of one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SearchWords {
+    /// Ascending; `value >= word` counts.
+    pub words: Vec<i64>,
+    /// Whether the count is complemented.
+    pub falling: bool,
+}
+
+impl Search {
+    /// The code of `value`, by the comparisons that the hardware makes.
+    pub fn apply(self, channel: &SearchWords, value: i64) -> i64 {
+        let mut count = 0usize;
+        for stage in (0..self.bits).rev() {
+            let trial = count | 1 << stage;
+            if value >= channel.words[trial - 1] {
+                count = trial;
+            }
+        }
+        let count = if channel.falling { (1usize << self.bits) - 1 - count } else { count };
+        self.base + self.stride * count as i64
+    }
+}
+
+/// Changes the number of lanes. A vector's last beat may be partial on either side.
+///
+/// It is a shift register counted in units of `unit` lanes: a beat in appends `input_units` (the last of a vector
+/// `last_units`, padding included, so that a vector fills whole output beats), a beat out removes `output_units`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WidthConverter {
+    /// Lanes of a unit: what all the counts below are multiples of.
+    pub unit: usize,
+    /// Units appended by every beat of a vector but the last.
+    pub input_units: usize,
+    /// Units appended by the last beat of a vector.
+    pub last_units: usize,
+    /// How many of those carry elements; the rest is padding.
+    pub last_data: usize,
+    /// Beats in of a vector.
+    pub beats: usize,
+    /// Units that a beat out removes.
+    pub output_units: usize,
+    /// Units that the register holds.
+    pub capacity: usize,
+}
+
+/// Finds the class with the largest value on the label grid, ties to the lowest index.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelSelect {
+    /// Multiplier of the class at each stream position.
+    pub multiplier: Vec<i64>,
+    /// Offset of the class at each stream position.
+    pub offset: Vec<i64>,
+    /// Two's complement width of a class value.
+    pub value_bits: u32,
+    /// Compare levels between lanes: `ceil(log2 lanes)`.
+    pub levels: usize,
+    /// Places of the exit queue.
+    pub queue_depth: usize,
+}
+
+impl LabelSelect {
+    /// Input register, class value, compare levels, running best.
+    pub fn pipeline(&self) -> usize {
+        3 + self.levels
+    }
+}

@@ -1,0 +1,79 @@
+//! Binary search stages, shared by processing elements and the input map.
+
+use hw_templates::Stage;
+
+use super::expression::{counter_bits, resize, word};
+use crate::dataflow::{Encoding, Search, SearchWords};
+use quantizer::datatype::Signedness;
+
+/// The stages of `search` over `channels`, addressed by `channel(stage)` (the name of the signal that holds the
+/// channel at that stage, with its bits) where there are several.
+pub fn stages(
+    search: Search,
+    channels: &[SearchWords],
+    word_bits: u32,
+    value_bits: u32,
+    channel: impl Fn(usize) -> (String, usize),
+) -> Vec<Stage> {
+    (0..search.bits as usize)
+        .map(|k| {
+            let trial_bit = search.bits as usize - 1 - k;
+            let (channel_name, channel_bits) = channel(k);
+            let several = channels.len() > 1;
+            // Address {channel, count so far}: the words that this stage may compare with.
+            let mut words = Vec::new();
+            let channel_span = if several { 1usize << channel_bits } else { 1 };
+            for c in 0..channel_span.min(channels.len()) {
+                for count in 0..1usize << k {
+                    let reached = (count << 1 | 1) << trial_bit;
+                    words.push(word(channels[c].words[reached - 1], word_bits));
+                }
+            }
+            let constant = words[0].clone();
+            if words.len() == 1 {
+                words.clear();
+            }
+            let count = format!("count{k}");
+            let address = match (several, k) {
+                (true, 0) => channel_name,
+                (true, _) => format!("{{{channel_name}, {count}}}"),
+                (false, _) => count.clone(),
+            };
+            let hit = format!("(compared{k} >= word{k})");
+            Stage {
+                index: k,
+                trial: 1 << trial_bit,
+                words,
+                constant,
+                address,
+                address_bits: if several { channel_bits + k } else { k },
+                compared: resize(&format!("value{k}"), value_bits, true, word_bits),
+                next: if k == 0 { hit } else { format!("{{{count}, {hit}}}") },
+            }
+        })
+        .collect()
+}
+
+/// The code for a finished count named `count`, whose bits are complemented where `falling` (an expression) is 1.
+pub fn code(search: Search, encoding: Encoding, falling: Option<&str>) -> String {
+    let bits = search.bits;
+    let count = format!("count{bits}");
+    let count = match falling {
+        Some("1'b1") => format!("~{count}"),
+        Some(flag) => format!("({count} ^ {{{bits}{{{flag}}}}})"),
+        None => count,
+    };
+    if encoding.sign == Signedness::Bipolar || (search.base == 0 && encoding.bits == bits) {
+        return count;
+    }
+    let extended = if encoding.bits > bits { format!("{{{}'d0, {count}}}", encoding.bits - bits) } else { count };
+    if search.base == 0 {
+        return extended;
+    }
+    format!("{extended} + {}'h{}", encoding.bits, word(search.base, encoding.bits).bits)
+}
+
+/// Bits that address `channels` channels.
+pub fn channel_bits(channels: usize) -> usize {
+    counter_bits(channels.saturating_sub(1))
+}

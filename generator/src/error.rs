@@ -1,0 +1,68 @@
+//! What can go wrong between a network and its Verilog, as data; the command line renders it.
+
+use thiserror::Error;
+
+/// A network that cannot be lowered, or a folding that does not fit it.
+#[derive(Debug, Error)]
+pub enum GenerateError {
+    /// The folding names a layer that the network lacks.
+    #[error("the folding names layer '{layer}', which is not in the network; {}", nearest.as_ref().map_or_else(|| format!("its layers are {}", layers.join(", ")), |n| format!("did you mean '{n}'?")))]
+    UnknownLayer {
+        /// The name given.
+        layer: String,
+        /// The nearest existing one.
+        nearest: Option<String>,
+        /// All of them.
+        layers: Vec<String>,
+    },
+    /// PE or SIMD does not divide the layer.
+    #[error("layer '{layer}': {what} = {value} does not divide its {size} {unit}; accepted: {}", join(divisors))]
+    Folding {
+        /// The layer.
+        layer: String,
+        /// `PE` or `SIMD`.
+        what: &'static str,
+        /// The value given.
+        value: usize,
+        /// What it must divide.
+        size: usize,
+        /// `outputs` or `inputs`.
+        unit: &'static str,
+        /// What would be accepted.
+        divisors: Vec<usize>,
+    },
+    /// The network has a shape that hardware is not generated for.
+    #[error("layer '{layer}': {reason}")]
+    Unsupported {
+        /// The layer.
+        layer: String,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// `--output label` where the classes have no common integer grid.
+    #[error("layer '{layer}': its classes cannot be compared on integers: {reason}; use --output logits")]
+    NoLabel {
+        /// The last layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
+    /// The rate cannot be reached.
+    #[error("an interval of {wanted} cycles cannot be reached: {reason}")]
+    Target {
+        /// Cycles wanted.
+        wanted: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The name of the top module is not a Verilog identifier.
+    #[error("'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed")]
+    TopName(String),
+    /// A template could not be filled.
+    #[error(transparent)]
+    Template(#[from] hw_templates::TemplateError),
+}
+
+fn join(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,144 @@
+// snug_width_converter: the same elements of a vector, another number of lanes.
+//
+// Task        A shift register counted in units of UNIT_WIDTH bits. A beat in appends INPUT_UNITS units, the last beat
+//             of a vector LAST_UNITS (what is left of the vector, and padding so that it ends in a whole output
+//             beat); a beat out removes OUTPUT_UNITS. Padding lanes carry 0.
+// Cycles      Let `level` be the number of units held. At each edge with aresetn high
+//                 level <= level + appended - removed
+//                 s_axis_tready <= (new level + largest append <= CAPACITY)
+//                 m_axis_tvalid <= (new level >= OUTPUT_UNITS)
+//             An edge with aresetn low sets level, the beat counter and both handshake registers to 0.
+// Latency     1: a beat taken at one edge can leave at the next, if it completes an output beat.
+// Throughput  full on the busier side, with CAPACITY = OUTPUT_UNITS + largest append.
+// Paths       none from m_axis_tready or s_axis_tvalid to any handshake output.
+
+`default_nettype none
+
+module snug_width_converter #(
+    parameter UNIT_WIDTH   = 8,   // bits of a unit
+    parameter INPUT_UNITS  = 1,   // units appended by a beat, >= 1
+    parameter LAST_UNITS   = 1,   // units appended by the last beat of a vector, >= 1
+    parameter LAST_DATA    = 1,   // how many of those come from the beat; the rest is padding
+    parameter BEATS        = 1,   // beats in of a vector, >= 1
+    parameter OUTPUT_UNITS = 1,   // units of a beat out, >= 1
+    parameter CAPACITY     = 2    // units held, >= OUTPUT_UNITS + largest append
+) (
+    input  wire                               aclk,
+    input  wire                               aresetn,
+
+    input  wire [INPUT_UNITS*UNIT_WIDTH-1:0]  s_axis_tdata,
+    input  wire                               s_axis_tvalid,
+    output wire                               s_axis_tready,
+
+    output wire [OUTPUT_UNITS*UNIT_WIDTH-1:0] m_axis_tdata,
+    output wire                               m_axis_tvalid,
+    input  wire                               m_axis_tready
+);
+
+    // Bits that hold every value from 0 to `value`, at least one.
+    function integer bits_for;
+        input integer value;
+        integer rest;
+        begin
+            bits_for = 1;
+            for (rest = value >> 1; rest > 0; rest = rest >> 1)
+                bits_for = bits_for + 1;
+        end
+    endfunction
+
+    localparam LARGEST = (LAST_UNITS > INPUT_UNITS) ? LAST_UNITS : INPUT_UNITS;
+    localparam LEVEL   = bits_for(CAPACITY);
+    localparam COUNT   = bits_for(BEATS - 1);
+
+    // The same numbers at the widths of the registers they meet.
+    localparam [31:0]      APPEND_WIDE = INPUT_UNITS;
+    localparam [31:0]      LAST_WIDE   = LAST_UNITS;
+    localparam [31:0]      REMOVE_WIDE = OUTPUT_UNITS;
+    localparam [31:0]      ROOM_WIDE   = CAPACITY - LARGEST;
+    localparam [31:0]      BEAT_WIDE   = BEATS - 1;
+    localparam [LEVEL-1:0] APPEND      = APPEND_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] APPEND_LAST = LAST_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] REMOVE      = REMOVE_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] ROOM        = ROOM_WIDE[LEVEL-1:0];
+    localparam [COUNT-1:0] LAST_BEAT   = BEAT_WIDE[COUNT-1:0];
+
+    reg [CAPACITY*UNIT_WIDTH-1:0] data_reg,  data_next;
+    reg [LEVEL-1:0]               level_reg, level_next;
+    reg [COUNT-1:0]               beat_reg,  beat_next;
+    reg                           ready_reg, ready_next;
+    reg                           valid_reg, valid_next;
+
+    wire push = s_axis_tvalid & ready_reg;
+    wire pop  = valid_reg & m_axis_tready;
+    wire last = (beat_reg == LAST_BEAT);
+
+    assign s_axis_tready = ready_reg;
+    assign m_axis_tvalid = valid_reg;
+    assign m_axis_tdata  = data_reg[OUTPUT_UNITS*UNIT_WIDTH-1:0];
+
+    // The beat as it is appended: LARGEST units, padding 0.
+    wire [LARGEST*UNIT_WIDTH-1:0] whole_beat;
+    wire [LARGEST*UNIT_WIDTH-1:0] last_beat;
+    wire [LARGEST*UNIT_WIDTH-1:0] beat = last ? last_beat : whole_beat;
+
+    genvar unit;
+    generate
+        for (unit = 0; unit < LARGEST; unit = unit + 1) begin : spread
+            if (unit < INPUT_UNITS) begin : data
+                assign whole_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = s_axis_tdata[unit*UNIT_WIDTH +: UNIT_WIDTH];
+            end else begin : padding
+                assign whole_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = {UNIT_WIDTH{1'b0}};
+            end
+            if (unit < LAST_DATA) begin : last_data
+                assign last_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = s_axis_tdata[unit*UNIT_WIDTH +: UNIT_WIDTH];
+            end else begin : last_padding
+                assign last_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = {UNIT_WIDTH{1'b0}};
+            end
+        end
+    endgenerate
+
+    reg [LEVEL-1:0] kept;   // units left after the removal: where the beat is appended
+    integer         place;
+
+    always @* begin
+        data_next  = data_reg;
+        kept       = level_reg;
+        beat_next  = beat_reg;
+
+        if (pop) begin
+            data_next = data_reg >> (OUTPUT_UNITS * UNIT_WIDTH);
+            kept      = level_reg - REMOVE;
+        end
+
+        level_next = kept;
+        if (push) begin
+            // Every place at which a beat may be appended; the synthesizer keeps those that `kept` can name.
+            for (place = 0; place <= CAPACITY - LARGEST; place = place + 1)
+                if (kept == place[LEVEL-1:0])
+                    data_next[place*UNIT_WIDTH +: LARGEST*UNIT_WIDTH] = beat;
+            level_next = kept + (last ? APPEND_LAST : APPEND);
+            beat_next  = last ? {COUNT{1'b0}} : beat_reg + 1'b1;
+        end
+
+        ready_next = (level_next <= ROOM);
+        valid_next = (level_next >= REMOVE);
+    end
+
+    always @(posedge aclk) begin
+        data_reg  <= data_next;
+        level_reg <= level_next;
+        beat_reg  <= beat_next;
+        ready_reg <= ready_next;
+        valid_reg <= valid_next;
+
+        if (!aresetn) begin
+            level_reg <= {LEVEL{1'b0}};
+            beat_reg  <= {COUNT{1'b0}};
+            ready_reg <= 1'b0;
+            valid_reg <= 1'b0;
+        end
+    end
+
+endmodule
+
+`default_nettype wire

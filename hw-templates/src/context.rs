@@ -1,0 +1,499 @@
+//! What each template is filled with. Strings are Verilog expressions or comment text, ready to print.
+
+use serde::Serialize;
+
+use crate::Template;
+
+/// Every template with its text, to be parsed once.
+pub(crate) const ALL: [(&str, &str); 6] = [
+    (ProcessingElement::NAME, ProcessingElement::TEXT),
+    (MatrixVector::NAME, MatrixVector::TEXT),
+    (Map::NAME, Map::TEXT),
+    (MapLane::NAME, MapLane::TEXT),
+    (LabelSelect::NAME, LabelSelect::TEXT),
+    (Top::NAME, Top::TEXT),
+];
+
+macro_rules! template {
+    ($context:ident, $file:literal) => {
+        impl Template for $context {
+            const NAME: &'static str = $file;
+            const TEXT: &'static str = include_str!(concat!("../templates/", $file));
+        }
+    };
+}
+
+template!(ProcessingElement, "processing_element.v.tera");
+template!(MatrixVector, "matrix_vector.v.tera");
+template!(Map, "map.v.tera");
+template!(MapLane, "map_lane.v.tera");
+template!(LabelSelect, "label_select.v.tera");
+template!(Top, "top.v.tera");
+
+/// A constant as its hexadecimal digits, and in decimal for the comment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Word {
+    /// Hexadecimal digits of the bits.
+    pub bits: String,
+    /// Decimal value.
+    pub value: i64,
+}
+
+/// `processing_element.v.tera`: one output lane of a matrix-vector unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessingElement {
+    /// Module name.
+    pub module: String,
+    /// Lane number.
+    pub index: usize,
+    /// Layer served, for the comment.
+    pub layer: String,
+    /// Rows served, for the comment.
+    pub rows: String,
+    /// The sum in words, for the comment.
+    pub sum: String,
+    /// Adder levels.
+    pub levels: usize,
+    /// Cycle, counted from `fold`'s, in which `y` is there.
+    pub latency: usize,
+    /// Bits of the fold counter.
+    pub fold_bits: usize,
+    /// Bits of the input beat.
+    pub x_bits: usize,
+    /// Bits of the result.
+    pub y_bits: usize,
+    /// Whether sums are accumulated over several folds.
+    pub accumulator: bool,
+    /// Neuron fold at each point where it is needed; empty if there is only one.
+    pub channel_ports: Vec<Port>,
+    /// Bits of a neuron fold.
+    pub channel_bits: usize,
+    /// Expression of the inputs that are not used, or empty.
+    pub unused: String,
+    /// Weight memory; `None` where weights are constants.
+    pub rom: Option<Rom>,
+    /// Lane and width of each weight field, for the comment.
+    pub fields: String,
+    /// Products, one per lane with a weight.
+    pub products: Vec<Product>,
+    /// Adder levels.
+    pub adders: Vec<Vec<Adder>>,
+    /// What the sum's interval is, for the comment.
+    pub sum_comment: String,
+    /// Two's complement bits of the accumulator.
+    pub acc_bits: usize,
+    /// The tree's root at accumulator width.
+    pub root: String,
+    /// Threshold stages.
+    pub stages: Vec<Stage>,
+    /// Bits of a threshold word.
+    pub word_bits: usize,
+    /// Rows that fall; `None` if all rise, or if all fall (then it is in `y`).
+    pub direction: Option<Direction>,
+    /// Expression of the result.
+    pub y: String,
+}
+
+/// A port with its comment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Port {
+    /// Name.
+    pub name: String,
+    /// Comment.
+    pub comment: String,
+}
+
+/// A weight memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rom {
+    /// Bits of a word.
+    pub bits: usize,
+    /// Words as hexadecimal digits.
+    pub words: Vec<String>,
+}
+
+/// A product register.
+#[derive(Clone, Debug, Serialize)]
+pub struct Product {
+    /// Register name.
+    pub name: String,
+    /// Input lane.
+    pub lane: usize,
+    /// `"signed "` or empty.
+    pub sign: String,
+    /// Bits.
+    pub width: usize,
+    /// Input operand, extended.
+    pub x: String,
+    /// Weight operand, extended; empty where it is a sign bit.
+    pub weight: String,
+    /// Product of the two.
+    pub value: String,
+    /// Exact interval, for the comment.
+    pub interval: String,
+}
+
+/// An adder register.
+#[derive(Clone, Debug, Serialize)]
+pub struct Adder {
+    /// Register name.
+    pub name: String,
+    /// Bits.
+    pub width: usize,
+    /// Sum of the extended operands.
+    pub value: String,
+    /// Exact interval, for the comment.
+    pub interval: String,
+}
+
+/// One stage of a binary search.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// Stage number.
+    pub index: usize,
+    /// The bit under test, for the comment.
+    pub trial: usize,
+    /// Words by address; empty if there is one.
+    pub words: Vec<Word>,
+    /// The word if there is only one.
+    pub constant: Word,
+    /// Address expression.
+    pub address: String,
+    /// Bits of the address.
+    pub address_bits: usize,
+    /// The value at word width.
+    pub compared: String,
+    /// Expression of the count after this stage.
+    pub next: String,
+}
+
+/// Which rows fall.
+#[derive(Clone, Debug, Serialize)]
+pub struct Direction {
+    /// Address expression.
+    pub address: String,
+    /// One flag (0 or 1) per neuron fold.
+    pub flags: Vec<u8>,
+}
+
+/// `matrix_vector.v.tera`: sequencer, vector buffer, processing elements and exit queue of a dense layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct MatrixVector {
+    /// Module name.
+    pub module: String,
+    /// Layer served.
+    pub layer: String,
+    /// What it computes, for the comment.
+    pub task: String,
+    /// Rows in parallel.
+    pub pe: usize,
+    /// Columns in parallel.
+    pub simd: usize,
+    /// Passes over the vector.
+    pub neuron_folds: usize,
+    /// Beats of the vector.
+    pub synapse_folds: usize,
+    /// Their product.
+    pub cycles: usize,
+    /// Cycles from the last beat in to the queue.
+    pub pipeline: usize,
+    /// Bits of a beat in.
+    pub s_bits: usize,
+    /// Type of a lane in, for the comment.
+    pub s_type: String,
+    /// Bits of a beat out.
+    pub m_bits: usize,
+    /// Type of a lane out, for the comment.
+    pub m_type: String,
+    /// Bits of the fold counter.
+    pub fold_bits: usize,
+    /// Bits of the neuron fold counter.
+    pub neuron_bits: usize,
+    /// Bits of the synapse fold counter.
+    pub synapse_bits: usize,
+    /// Places of the exit queue.
+    pub queue: usize,
+    /// Sequencer outputs that are not used, or empty.
+    pub unused: String,
+    /// Control delays.
+    pub delays: Vec<Delay>,
+    /// Whether sums are accumulated.
+    pub accumulate: bool,
+    /// Names of the neuron fold ports.
+    pub channel_ports: Vec<String>,
+    /// Processing elements.
+    pub pes: Vec<PeInstance>,
+}
+
+/// A `snug_delay`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delay {
+    /// Name of the delayed signal.
+    pub name: String,
+    /// `"[3:0] "` or empty.
+    pub range: String,
+    /// Bits.
+    pub width: usize,
+    /// Stages.
+    pub cycles: usize,
+    /// 1 if a reset clears it.
+    pub reset: u8,
+    /// What is delayed.
+    pub source: String,
+}
+
+/// A processing element in its unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeInstance {
+    /// Module name.
+    pub module: String,
+    /// Whether it has a `fold` port.
+    pub fold: bool,
+    /// High bit of its result.
+    pub high: usize,
+    /// Low bit of its result.
+    pub low: usize,
+}
+
+/// `map.v.tera`: the input map.
+#[derive(Clone, Debug, Serialize)]
+pub struct Map {
+    /// Module name.
+    pub module: String,
+    /// What it does, for the comment.
+    pub task: String,
+    /// Cycles from a beat in to the queue.
+    pub pipeline: usize,
+    /// Bits of a beat in.
+    pub s_bits: usize,
+    /// Type of a lane in.
+    pub s_type: String,
+    /// Bits of a beat out.
+    pub m_bits: usize,
+    /// Type of a lane out.
+    pub m_type: String,
+    /// Lanes.
+    pub lanes: usize,
+    /// Places of the exit queue.
+    pub queue: usize,
+    /// Which function each lane uses, if that depends on the position.
+    pub select: Option<Select>,
+    /// Module of one lane.
+    pub lane_module: String,
+    /// Bit ranges of each lane.
+    pub lane_ports: Vec<LanePorts>,
+}
+
+/// The memory that says which function a lane uses.
+#[derive(Clone, Debug, Serialize)]
+pub struct Select {
+    /// Bits of the beat counter.
+    pub beat_bits: usize,
+    /// Last beat of a frame.
+    pub last: usize,
+    /// Bits of a word.
+    pub bits: usize,
+    /// Words as hexadecimal digits.
+    pub words: Vec<String>,
+}
+
+/// Bit ranges (`high:low`) of one lane of a map.
+#[derive(Clone, Debug, Serialize)]
+pub struct LanePorts {
+    /// In the select word.
+    pub select: String,
+    /// In the beat in.
+    pub x: String,
+    /// In the beat out.
+    pub y: String,
+}
+
+/// `map_lane.v.tera`: one lane of the input map.
+#[derive(Clone, Debug, Serialize)]
+pub struct MapLane {
+    /// Module name.
+    pub module: String,
+    /// What it does, for the comment.
+    pub task: String,
+    /// Cycles from x to y.
+    pub latency: usize,
+    /// Bits that name the function; 0 if there is one.
+    pub index_bits: usize,
+    /// Bits of a code in.
+    pub x_bits: usize,
+    /// Bits of a code out.
+    pub y_bits: usize,
+    /// Whether `x` is excluded by its type.
+    pub illegal: String,
+    /// The clamped code, or empty.
+    pub clamp: String,
+    /// The table, if it is one.
+    pub table: Option<Table>,
+    /// Search stages, if it is a search.
+    pub stages: Vec<Stage>,
+    /// Bits of a search word.
+    pub word_bits: usize,
+    /// The code at word width.
+    pub value: String,
+    /// Result of the search.
+    pub y: String,
+}
+
+/// A table of codes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    /// Address expression.
+    pub address: String,
+    /// Bits of the address.
+    pub address_bits: usize,
+    /// Codes.
+    pub words: Vec<Word>,
+}
+
+/// `label_select.v.tera`: index of the largest class value.
+#[derive(Clone, Debug, Serialize)]
+pub struct LabelSelect {
+    /// Module name.
+    pub module: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Lanes in.
+    pub lanes: usize,
+    /// Cycles from the last beat in to the queue.
+    pub pipeline: usize,
+    /// Bits of a beat in.
+    pub s_bits: usize,
+    /// Type of a lane in.
+    pub s_type: String,
+    /// Bits of an index.
+    pub index_bits: usize,
+    /// Bits of the beat counter.
+    pub beat_bits: usize,
+    /// Beats of a frame.
+    pub beats: usize,
+    /// Places of the exit queue.
+    pub queue: usize,
+    /// Compare levels.
+    pub levels: usize,
+    /// Bits of a class value.
+    pub value_bits: usize,
+    /// One class value per lane.
+    pub values: Vec<ClassValue>,
+    /// Compare tree.
+    pub tree: Vec<Vec<Compare>>,
+    /// Suffix of the tree's root.
+    pub root: String,
+}
+
+/// The class value of one lane.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassValue {
+    /// Lane.
+    pub index: usize,
+    /// Multiplier and offset by beat; empty if there is one beat.
+    pub words: Vec<ClassWord>,
+    /// Multiplier, if there is one beat.
+    pub multiplier: Word,
+    /// Offset, if there is one beat.
+    pub offset: Word,
+    /// The lane at value width.
+    pub x: String,
+    /// Index of the class.
+    pub class: String,
+}
+
+/// Multiplier and offset of one class.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassWord {
+    /// Multiplier.
+    pub multiplier: Word,
+    /// Offset.
+    pub offset: Word,
+}
+
+/// A node of the compare tree.
+#[derive(Clone, Debug, Serialize)]
+pub struct Compare {
+    /// Suffix of its registers.
+    pub name: String,
+    /// Suffix of the operand with the lower indices.
+    pub left: String,
+    /// Suffix of the other operand; empty for a node that only waits.
+    pub right: String,
+}
+
+/// `top.v.tera`: streams, modules, frame counters.
+#[derive(Clone, Debug, Serialize)]
+pub struct Top {
+    /// Module name.
+    pub top: String,
+    /// One line.
+    pub title: String,
+    /// Comment lines.
+    pub about: Vec<String>,
+    /// What `frame_error` means here.
+    pub frame_error: String,
+    /// Bits of the input bus, whole bytes.
+    pub s_bus: usize,
+    /// Bits of it that carry data.
+    pub s_bits: usize,
+    /// Bits of the output bus, whole bytes.
+    pub m_bus: usize,
+    /// Output data with its padding.
+    pub m_data: String,
+    /// Streams.
+    pub streams: Vec<StreamWires>,
+    /// First stream.
+    pub input: String,
+    /// Last stream.
+    pub output: String,
+    /// Modules.
+    pub modules: Vec<Instance>,
+    /// Beats of a frame in.
+    pub s_beats: usize,
+    /// Bits that count them.
+    pub s_count: usize,
+    /// Beats of a frame out.
+    pub m_beats: usize,
+    /// Bits that count them.
+    pub m_count: usize,
+    /// Whether an input map reports illegal codes.
+    pub illegal: bool,
+}
+
+/// The wires of a stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamWires {
+    /// Prefix.
+    pub name: String,
+    /// Bits of a beat.
+    pub width: usize,
+    /// What it carries.
+    pub comment: String,
+}
+
+/// A module in the top.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instance {
+    /// Module name.
+    pub module: String,
+    /// Instance name.
+    pub instance: String,
+    /// Parameters, for a fixed module.
+    pub parameters: Vec<Parameter>,
+    /// Stream read.
+    pub input: String,
+    /// Stream written.
+    pub output: String,
+    /// Whether it reports illegal codes.
+    pub illegal: bool,
+}
+
+/// A parameter of a fixed module.
+#[derive(Clone, Debug, Serialize)]
+pub struct Parameter {
+    /// Name.
+    pub name: &'static str,
+    /// Value.
+    pub value: usize,
+}

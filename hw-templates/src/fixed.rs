@@ -1,0 +1,19 @@
+//! The fixed modules: parameterized Verilog that every design shares.
+
+/// A hand-written module.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed {
+    /// Module name.
+    pub name: &'static str,
+    /// Its file's text.
+    pub text: &'static str,
+}
+
+/// All fixed modules, by name.
+pub const FIXED: [Fixed; 5] = [
+    Fixed { name: "snug_credit", text: include_str!("../rtl/snug_credit.v") },
+    Fixed { name: "snug_delay", text: include_str!("../rtl/snug_delay.v") },
+    Fixed { name: "snug_fifo", text: include_str!("../rtl/snug_fifo.v") },
+    Fixed { name: "snug_sequencer", text: include_str!("../rtl/snug_sequencer.v") },
+    Fixed { name: "snug_width_converter", text: include_str!("../rtl/snug_width_converter.v") },
+];
