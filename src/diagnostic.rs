@@ -5,16 +5,18 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use quantizer::certificate::TargetError;
 use serde::Serialize;
 
 use crate::codes::CodeError;
 use crate::data::DataError;
 use crate::error::{Error, ModelError};
 use crate::output_dir::OutputDirError;
-use crate::targets::TargetError;
 
 /// Wrong usage or input.
 const INPUT: u8 = 2;
+/// A tool is missing, crashed or could not decide.
+const TOOL: u8 = 3;
 
 /// An error made ready to be shown.
 #[derive(Debug)]
@@ -126,7 +128,8 @@ impl Diagnostic for Blocker {
 impl From<&Error> for Report {
     fn from(error: &Error) -> Self {
         let (code, help) = describe(error);
-        Report { exit: INPUT, code, message: with_sources(error), help, blockers: vec![] }
+        let exit = if matches!(error, Error::Tool(_)) { TOOL } else { INPUT };
+        Report { exit, code, message: with_sources(error), help, blockers: blockers(error) }
     }
 }
 
@@ -144,6 +147,15 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The things wrong, where an error holds several.
+fn blockers(error: &Error) -> Vec<Blocker> {
+    let plain = |e: &dyn Display| Blocker { code: "network::invalid", message: e.to_string(), help: None };
+    match error {
+        Error::Invalid(found) => found.iter().map(|e| plain(e)).collect(),
+        _ => vec![],
+    }
+}
+
 /// Code and way out of an error.
 fn describe(error: &Error) -> (&'static str, Option<String>) {
     match error {
@@ -153,6 +165,8 @@ fn describe(error: &Error) -> (&'static str, Option<String>) {
         Error::Data(e) => data(e),
         Error::Codes(e) => codes(e),
         Error::Target(e) => target(e),
+        Error::Invalid(_) => ("network::invalid", None),
+        Error::Tool(e) => ("tool", e.advice()),
         Error::Golden(_) => ("golden", None),
         Error::OutputDir(e) => output_dir(e),
         Error::Write { .. } | Error::Stdout(_) => ("write", None),
@@ -218,13 +232,9 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
 
 fn target(error: &TargetError) -> (&'static str, Option<String>) {
     match error {
-        TargetError::Width { .. } => {
-            ("usage", Some("12 for all layers, 12,12,16 in their order, or f.10=12,f.13=16 by name".to_owned()))
-        }
-        TargetError::Count { .. } => ("usage", None),
-        TargetError::Unknown { nearest, names, .. } => {
-            let all = format!("layers: {}", names.join(", "));
-            ("layer::unknown", Some(nearest.as_ref().map_or(all.clone(), |n| format!("did you mean '{n}'? {all}"))))
+        TargetError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
+        TargetError::Width { .. } | TargetError::Mixed { .. } | TargetError::Count { .. } | TargetError::Twice { .. } => {
+            ("usage", Some("--accumulator 12, or 12,12,16 in layer order, or f.10=12,f.13=16 by name".to_owned()))
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use quantizer::certificate::TargetError;
+use quantizer::validate::Invalid;
+use sim::tools::ToolError;
 use thiserror::Error;
 
 use crate::codes::CodeError;
 use crate::data::DataError;
 use crate::output_dir::OutputDirError;
-use crate::targets::TargetError;
 
 /// Why a command stopped. A check that failed is no error: it is a result, with an exit code of its own.
 #[derive(Debug, Error)]
@@ -35,6 +37,12 @@ pub enum Error {
     /// Accumulator targets that do not fit the network.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A network that breaks promises.
+    #[error("the network is not valid")]
+    Invalid(Vec<Invalid>),
+    /// An outside tool that is missing or failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// The golden model refused.
     #[error(transparent)]
     Golden(#[from] sim::golden::GoldenError),

@@ -7,17 +7,21 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod check;
 mod codes;
 mod console;
 mod data;
 mod diagnostic;
+mod doctor;
 mod error;
+mod files;
 mod inputs;
+mod inspect;
 mod model;
 mod output_dir;
 mod progress;
 mod simulate;
-mod targets;
+mod suggest;
 
 use console::Console;
 use diagnostic::Report;
@@ -45,7 +49,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Inspect(inspect::Args),
+    Check(check::Args),
     Simulate(simulate::Args),
+    Doctor(doctor::Args),
     /// Print a shell completion script
     Completions {
         /// For which shell
@@ -87,6 +94,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
+        Command::Inspect(args) => inspect::run(&args, console),
+        Command::Check(args) => check::run(&args, console),
+        Command::Doctor(args) => doctor::run(&args, console),
         Command::Simulate(args) => simulate::run(&args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

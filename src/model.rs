@@ -44,6 +44,8 @@ pub struct Model {
     pub input_type: Option<InputType>,
     /// Mean and deviation that the data are still to be given.
     pub normalise: Normalise,
+    /// The generated folder, if the model is one.
+    pub folder: Option<PathBuf>,
 }
 
 impl ModelArgs {
@@ -61,7 +63,8 @@ impl ModelArgs {
             if !output_dir::is_ours(path) {
                 return Err(ModelError::Folder { path: path.clone() }.into());
             }
-            return self.stored(&path.join(STORED));
+            let model = self.stored(&path.join(STORED))?;
+            return Ok(Model { folder: Some(path.clone()), ..model });
         }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
             return self.stored(path);
@@ -83,6 +86,7 @@ impl ModelArgs {
             first_quant: imported.first_quant,
             input_type: options.input_type,
             normalise,
+            folder: None,
         })
     }
 
@@ -98,11 +102,32 @@ impl ModelArgs {
             return Err(ModelError::Settled { option, path: path.to_path_buf() }.into());
         }
         let network = store::load(path).map_err(|source| Error::Store { path: path.to_path_buf(), source })?;
-        Ok(Model { network, chains: vec![], first_quant: None, input_type: None, normalise: Normalise::default() })
+        Ok(Model {
+            network,
+            chains: vec![],
+            first_quant: None,
+            input_type: None,
+            normalise: Normalise::default(),
+            folder: None,
+        })
     }
 }
 
 impl Model {
+    /// A file of the generated folder, if the model is one that has it.
+    pub fn folder_file(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(name)).filter(|path| path.is_file())
+    }
+
+    /// What the pins carry, in words.
+    pub fn pins_text(&self) -> String {
+        match (&self.input_type, &self.first_quant) {
+            (Some(input_type), _) => format!("codes divided by {} (--input-type)", input_type.divisor),
+            (None, Some(_)) => "codes of the network's first quantizer; simulate quantizes real values".to_owned(),
+            (None, None) => "codes".to_owned(),
+        }
+    }
+
     /// Calls `with` with what the pins carry.
     pub fn with_pins<T>(&self, with: impl FnOnce(&Pins) -> T) -> T {
         let input = self.network.tensor(self.network.input);
@@ -129,5 +154,5 @@ fn similar(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names: Vec<String> =
         std::fs::read_dir(folder).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    crate::targets::nearest(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
+    crate::suggest::nearest(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
 }

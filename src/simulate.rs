@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::console::Console;
 use crate::data::{DataError, labels::labels, npy, npz};
 use crate::error::Error;
+use crate::files;
 use crate::inputs::{InputArgs, Inputs};
 use crate::model::ModelArgs;
 use crate::progress::Progress;
@@ -94,11 +95,11 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         },
     };
     if let Some(path) = &args.outputs {
-        write(path, |out| write_outputs(out, network, golden.view(), args.raw))?;
+        files::write(path, |out| write_outputs(out, network, golden.view(), args.raw))?;
     }
     if let Some(path) = &args.dump {
         let tensors = golden::run_all(network, inputs.codes.view())?;
-        write(path, |out| dump(out, network, &tensors, args.raw, console))?;
+        files::write(path, |out| dump(out, network, &tensors, args.raw, console))?;
     }
     if console.json {
         console.print_json("snug.simulate/1", &summary)?;
@@ -194,18 +195,6 @@ fn dump(
         }
     }
     archive.finish()
-}
-
-/// Writes a file by way of one beside it, so that there is a whole file or none.
-fn write(path: &Path, with: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), Error> {
-    let failed = |source| Error::Write { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new().prefix(".snug-").tempfile_in(folder).map_err(failed)?;
-    let mut out = BufWriter::new(temporary.as_file().try_clone().map_err(failed)?);
-    with(&mut out).map_err(failed)?;
-    out.flush().map_err(failed)?;
-    temporary.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
 }
 
 fn text(s: &Summary) -> String {
