@@ -6,8 +6,11 @@ pub mod bound;
 pub mod certificate;
 pub mod datatype;
 pub mod error;
+pub mod import;
 pub mod inspect;
 pub mod network;
+pub mod onnx;
+pub mod rational;
 pub mod reach;
 pub mod store;
 #[doc(hidden)]

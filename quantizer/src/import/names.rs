@@ -1,0 +1,75 @@
+//! What layers are called: the module path that their parameters share, else the ONNX node.
+
+use std::collections::{HashMap, HashSet};
+
+use super::build::{Builder, Votes};
+use crate::network::Op;
+
+/// Endings of parameters that a module owns.
+const PARAMETERS: [&str; 4] = [".weight", ".bias", ".running_mean", ".running_var"];
+
+/// Names all layers and the chains of their thresholds.
+pub fn assign(builder: &mut Builder) {
+    let kind = |op: &Op| match op {
+        Op::Flatten => 0,
+        Op::Dense(_) => 1,
+        Op::Threshold(_) => 2,
+    };
+    let mut taken: HashSet<(u8, String)> = HashSet::new();
+    for i in 0..builder.layers.len() {
+        let wanted = match (builder.votes.get(&i), builder.behind.get(&i)) {
+            (Some(votes), _) => elect(votes).unwrap_or_else(|| builder.layers[i].node.clone()),
+            // A Threshold is called like the layer before it, which has its name already.
+            (_, Some(&dense)) => builder.layers[dense].name.clone(),
+            _ => builder.layers[i].name.clone(),
+        };
+        let kind = kind(&builder.layers[i].op);
+        let mut name = wanted.clone();
+        let mut n = 2;
+        while !taken.insert((kind, name.clone())) {
+            name = format!("{wanted}_{n}");
+            n += 1;
+        }
+        builder.layers[i].name = name;
+    }
+    for chain in &mut builder.chains {
+        chain.layer = builder.layers[chain.index].name.clone();
+    }
+}
+
+/// The module path with most votes, the first of equals; a layer's own parameters come before those folded behind it.
+fn elect(votes: &Votes) -> Option<String> {
+    [&votes.own, &votes.behind].into_iter().find_map(|names| {
+        let mut count: HashMap<&str, usize> = HashMap::new();
+        let paths: Vec<&str> = names.iter().filter_map(|n| module(n)).collect();
+        for path in &paths {
+            *count.entry(path).or_default() += 1;
+        }
+        let best = paths.iter().map(|p| count[p]).max()?;
+        paths.into_iter().find(|p| count[p] == best).map(str::to_string)
+    })
+}
+
+/// `features.3` of `features.3.weight`; `None` for names that no module gave.
+fn module(name: &str) -> Option<&str> {
+    let path = PARAMETERS.into_iter().find_map(|ending| name.strip_suffix(ending))?;
+    (!path.is_empty() && !path.contains("lifted_tensor")).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_vote() {
+        let votes = |own: &[&str], behind: &[&str]| Votes {
+            own: own.iter().map(|s| s.to_string()).collect(),
+            behind: behind.iter().map(|s| s.to_string()).collect(),
+        };
+        let bn = ["f.10.weight", "f.10.bias", "f.11.lifted_tensor.weight", "f.10.running_var", "24"];
+        assert_eq!(elect(&votes(&["slice_3"], &bn)).as_deref(), Some("f.10"));
+        assert_eq!(elect(&votes(&["f.13.bias"], &bn)).as_deref(), Some("f.13"));
+        assert_eq!(elect(&votes(&["41"], &["a.bias", "b.bias"])).as_deref(), Some("a"));
+        assert_eq!(elect(&votes(&["41", ".weight"], &[])), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! Signals: tensors that depend on the input, as real functions of an integer tensor.
+
+use super::chain::{Link, Param};
+use super::constant::{self, Constant};
+use super::error::Refusal;
+use super::function::Function;
+use crate::network::TensorId;
+
+/// Parameters that differ inside a channel are spread out; more elements than this are refused.
+const MAX_SPREAD: usize = 1 << 20;
+
+/// Where a signal begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The graph's input, of which only real values are known.
+    Raw,
+    /// Codes: the pins.
+    Codes(TensorId),
+    /// Sums of products.
+    Accumulator(TensorId),
+}
+
+/// A tensor that depends on the input.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// The integers that it is a function of.
+    pub origin: Origin,
+    /// Its shape in ONNX, batch dimension included (1). Row-major order is the origin's.
+    pub shape: Vec<usize>,
+    /// The functions, first to last.
+    pub links: Vec<Link>,
+    /// The node that last changed the shape.
+    pub reshaped: String,
+}
+
+impl Signal {
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The links up to the last quantizer, and those behind it.
+    pub fn split(&self) -> (&[Link], &[Link]) {
+        let quantized = self.links.iter().rposition(|l| l.function.codes().is_some()).map_or(0, |i| i + 1);
+        self.links.split_at(quantized)
+    }
+
+    /// A constant operand as a parameter: one number, one per block of elements, or one per element.
+    ///
+    /// # Errors
+    /// If it does not broadcast to the signal's shape, would enlarge it, or is not finite.
+    pub fn param(&self, c: &Constant) -> Result<Param, Refusal> {
+        if c.len() == 1 {
+            return Ok(Param::scalar(c.real(0)?));
+        }
+        let fits = constant::broadcast_shape(&c.shape, &self.shape).is_some_and(|s| s == self.shape);
+        if !fits || c.len() == 0 {
+            return Err(Refusal::new(
+                format!("a constant of shape {:?} does not broadcast to the tensor's {:?}", c.shape, self.shape),
+                "check the graph's shapes",
+            ));
+        }
+        // Equal blocks: the constant varies along one axis, and those before it are 1.
+        let lead = self.shape.len() - c.shape.len();
+        let varying: Vec<usize> = (0..c.shape.len()).filter(|&i| c.shape[i] != 1).map(|i| i + lead).collect();
+        if let [axis] = varying[..]
+            && self.shape[..axis].iter().all(|&d| d == 1)
+        {
+            return Ok(Param::new(c.to_reals()?));
+        }
+        if self.elements() > MAX_SPREAD {
+            return Err(Refusal::new(
+                format!("a constant of shape {:?} differs inside the channels of {:?}", c.shape, self.shape),
+                "use one number per channel",
+            ));
+        }
+        let values = constant::broadcast_indices(&c.shape, &self.shape).into_iter().map(|i| c.real(i));
+        Ok(Param::new(values.collect::<Result<_, _>>()?))
+    }
+
+    /// A vector of one number per channel (dimension 1, or 0 of a vector) as a parameter.
+    ///
+    /// # Errors
+    /// If its length is another, or it is not finite.
+    pub fn channel_param(&self, c: &Constant, what: &str) -> Result<Param, Refusal> {
+        let channels = self.shape.get(1).or(self.shape.first()).copied().unwrap_or(1);
+        if c.len() != channels || channels == 0 {
+            return Err(Refusal::new(
+                format!("its {what} has {} numbers, the tensor of shape {:?} {channels} channels", c.len(), self.shape),
+                "check the graph's shapes",
+            ));
+        }
+        if self.shape.len() > 1 && self.shape[0] != 1 {
+            return Err(Refusal::new(
+                format!("the tensor of shape {:?} has no batch dimension of 1", self.shape),
+                "add one",
+            ));
+        }
+        Ok(Param::new(c.to_reals()?))
+    }
+
+    /// The signal with one function more.
+    pub fn then(&self, node: &str, output: &str, function: Function<Param>, sources: Vec<String>) -> Signal {
+        let mut signal = self.clone();
+        signal.links.push(Link { node: node.into(), output: output.into(), function, sources });
+        signal
+    }
+
+    /// The signal in another shape of as many elements.
+    pub fn reshaped(&self, node: &str, shape: Vec<usize>) -> Signal {
+        debug_assert_eq!(self.elements(), shape.iter().product::<usize>());
+        Signal { shape, reshaped: node.into(), ..self.clone() }
+    }
+}

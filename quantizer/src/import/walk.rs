@@ -1,0 +1,401 @@
+//! The walk over the nodes, in topological order: each tensor becomes a constant, a signal, or unknown behind a
+//! blocker. Blockers are collected; the walk goes on behind them as far as it can.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::build::Builder;
+use super::chain::{self, Link};
+use super::constant::{Constant, Data};
+use super::dense;
+use super::elementwise::{self, Application};
+use super::error::{Blocker, Refusal};
+use super::fold;
+use super::function::Function;
+use super::graph::{Attributes, Graph, node_name};
+use super::input::FirstQuant;
+use super::quant;
+use super::shape;
+use super::signal::{Origin, Signal};
+use crate::datatype::DataType;
+use crate::network::{Scale, Tensor, TensorId};
+use crate::onnx::proto::NodeProto;
+use crate::onnx::tensor::elements;
+
+/// What is known of a tensor.
+#[derive(Clone)]
+pub enum Value {
+    /// It does not depend on the input.
+    Constant(Arc<Constant>),
+    /// It does.
+    Signal(Arc<Signal>),
+    /// A blocker stands before it.
+    Unknown,
+}
+
+/// State of the walk.
+pub struct Walk<'a> {
+    graph: &'a Graph<'a>,
+    folder: &'a Path,
+    values: HashMap<&'a str, Value>,
+    /// Nodes at the end that do not change which class wins.
+    dropped: HashSet<&'a str>,
+    /// The batch size in the file, if it is not 1.
+    batch: Option<usize>,
+    /// The network so far.
+    pub builder: Builder,
+    /// What stands in the way.
+    pub blockers: Vec<Blocker>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+    /// The first quantizer, once it is met.
+    pub first_quant: Option<FirstQuant>,
+    /// The pins' tensor, once it is known.
+    pub input: Option<TensorId>,
+}
+
+/// Operators that change a signal's shape and no value.
+const RESHAPING: [&str; 7] = ["Flatten", "Identity", "Dropout", "Reshape", "Squeeze", "Transpose", "Unsqueeze"];
+
+/// Operators that keep the order of the classes.
+const ORDER_KEEPING: [&str; 3] = ["LogSoftmax", "Sigmoid", "Softmax"];
+
+/// Whether an operator of this name and domain can be built in some form.
+fn is_supported(node: &NodeProto) -> bool {
+    let op = node.op_type.as_str();
+    let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+    let quantizer = quant::is_quant(op) || op == "MultiThreshold";
+    (quantizer && quant::DOMAINS.contains(&node.domain.as_str()))
+        || (standard
+            && (fold::OPERATORS.contains(&op)
+                || elementwise::OPERATORS.contains(&op)
+                || RESHAPING.contains(&op)
+                || matches!(op, "MatMul" | "Gemm" | "Shape")))
+}
+
+impl<'a> Walk<'a> {
+    /// Before the first node: `input` is the graph's input, whose file says batch size `batch`.
+    pub fn new(graph: &'a Graph<'a>, folder: &'a Path, input: Signal, batch: Option<usize>, builder: Builder) -> Self {
+        let pins = match input.origin {
+            Origin::Codes(id) => Some(id),
+            _ => None,
+        };
+        let values = HashMap::from([(graph.input.name.as_str(), Value::Signal(Arc::new(input)))]);
+        let dropped = order_keeping_end(graph);
+        Walk {
+            graph,
+            folder,
+            values,
+            dropped,
+            batch,
+            builder,
+            blockers: Vec::new(),
+            notes: Vec::new(),
+            first_quant: None,
+            input: pins,
+        }
+    }
+
+    /// Visits all nodes; returns what is known of the graph's output.
+    pub fn run(&mut self) -> Value {
+        for node in &self.graph.nodes {
+            let value = match self.visit(node) {
+                Ok(value) => value,
+                Err(refusal) => {
+                    self.block(node_name(node), &node.op_type, refusal);
+                    Value::Unknown
+                }
+            };
+            for output in node.output.iter().skip(1).filter(|o| !o.is_empty()) {
+                // Second outputs (BatchNormalization's statistics, Dropout's mask) matter in training only.
+                self.values.insert(output, Value::Unknown);
+            }
+            if let Some(output) = node.output.first() {
+                self.values.insert(output, value);
+            }
+        }
+        self.value(&self.graph.output.name).unwrap_or(Value::Unknown)
+    }
+
+    /// Adds a blocker.
+    pub fn block(&mut self, node: String, op: &str, refusal: Refusal) {
+        self.blockers.push(Blocker { node, op: op.into(), reason: refusal.reason, hint: refusal.hint });
+    }
+
+    /// What is known of a tensor; initializers are read when first asked for.
+    fn value(&mut self, name: &'a str) -> Result<Value, Refusal> {
+        if let Some(value) = self.values.get(name) {
+            return Ok(value.clone());
+        }
+        let Some(tensor) = self.graph.initializers.get(name) else { return Ok(Value::Unknown) };
+        // Once only: a second reader finds it unknown, and its error reported already.
+        self.values.insert(name, Value::Unknown);
+        let (shape, data) = elements(tensor, self.folder).map_err(|e| {
+            Refusal::new(format!("its tensor '{name}': {e}"), "export again, and keep external files beside it")
+        })?;
+        let mut constant = Constant { shape, data: Data::Typed(data), sources: vec![name.to_string()] };
+        if constant.as_ints().is_none()
+            && let Some(datatype) = self.graph.datatypes.get(name).and_then(|t| quant::annotated(t))
+        {
+            constant = quant::declared(constant, datatype)
+                .map_err(|e| Refusal::new(format!("its tensor '{name}': {}", e.reason), e.hint))?;
+        }
+        let value = Value::Constant(Arc::new(constant));
+        self.values.insert(name, value.clone());
+        Ok(value)
+    }
+
+    fn visit(&mut self, node: &'a NodeProto) -> Result<Value, Refusal> {
+        if node.output.first().is_none_or(String::is_empty) {
+            return Err(Refusal::new("it has no output", "export again"));
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            inputs.push(if name.is_empty() { None } else { Some(self.value(name)?) });
+        }
+        if self.dropped.contains(node.output[0].as_str()) {
+            if let Some(Some(Value::Signal(signal))) = inputs.first() {
+                self.notes.push(format!(
+                    "{} '{}' at the end dropped: it keeps the order of the classes",
+                    node.op_type,
+                    node_name(node)
+                ));
+                return Ok(Value::Signal(signal.clone()));
+            }
+            return Ok(Value::Unknown);
+        }
+        if !is_supported(node) {
+            return Err(unsupported(node));
+        }
+        let unknown = inputs.iter().any(|v| matches!(v, Some(Value::Unknown)));
+        let position = inputs.iter().position(|v| matches!(v, Some(Value::Signal(_))));
+        let constants: Vec<Option<&Constant>> = inputs
+            .iter()
+            .map(|v| match v {
+                Some(Value::Constant(c)) => Some(c.as_ref()),
+                _ => None,
+            })
+            .collect();
+        let signals = inputs.iter().filter(|v| matches!(v, Some(Value::Signal(_)))).count();
+        match (&inputs[..], position) {
+            _ if unknown => Ok(Value::Unknown),
+            (_, None) => constant_node(node, &constants).map(|c| Value::Constant(Arc::new(c))),
+            (_, Some(_)) if signals > 1 => Err(Refusal::new(
+                "it joins two branches that depend on the data",
+                "multi-layer perceptrons are supported: one chain of layers with constant operands",
+            )),
+            (inputs, Some(position)) => {
+                let Some(Value::Signal(signal)) = &inputs[position] else { return Ok(Value::Unknown) };
+                let signal = signal.clone();
+                self.signal_node(node, &signal, position, &constants)
+            }
+        }
+    }
+
+    /// A node with one signal among its inputs.
+    fn signal_node(
+        &mut self,
+        node: &'a NodeProto,
+        signal: &Signal,
+        position: usize,
+        constants: &[Option<&Constant>],
+    ) -> Result<Value, Refusal> {
+        let op = node.op_type.as_str();
+        let signal = match op {
+            "Shape" => {
+                let dims = signal.shape.iter().map(|&d| d as i64).collect();
+                return Ok(Value::Constant(Arc::new(Constant::ints(vec![signal.shape.len()], dims, Vec::new()))));
+            }
+            "MatMul" | "Gemm" => dense::apply(&mut self.builder, node, signal, position, constants)?,
+            "Cast" => {
+                let to = Attributes::of(node).int("to").unwrap_or(1);
+                if !matches!(to, 1 | 11) {
+                    return Err(Refusal::new("it casts the data to another type than float", "remove the cast"));
+                }
+                signal.clone()
+            }
+            _ if RESHAPING.contains(&op) => {
+                let shape = self.new_shape(node, signal, constants)?;
+                signal.reshaped(&node_name(node), shape)
+            }
+            _ if elementwise::OPERATORS.contains(&op) => {
+                let signal = elementwise::apply(&Application { node, signal, position, constants })?;
+                self.pins(signal)?
+            }
+            _ => {
+                return Err(Refusal::new(
+                    "on data this operator is not supported, only on constants",
+                    "multi-layer perceptrons are supported",
+                ));
+            }
+        };
+        Ok(Value::Signal(Arc::new(signal)))
+    }
+
+    /// The first quantizer behind a raw input leaves the graph: the pins carry its codes.
+    fn pins(&mut self, signal: Signal) -> Result<Signal, Refusal> {
+        if signal.origin != Origin::Raw || signal.links.last().is_none_or(|l| l.function.codes().is_none()) {
+            return Ok(signal);
+        }
+        let split = signal.links.iter().position(|l| l.function.codes().is_some()).unwrap_or(0);
+        let (links, later) = (signal.links[..=split].to_vec(), signal.links[split + 1..].to_vec());
+        let node = links[split].node.clone();
+        if self.first_quant.as_ref().is_some_and(|f| f.node != node) {
+            return Err(Refusal::new(
+                "the graph's input is quantized a second time, differently",
+                "give the pins a type of their own with --input-type",
+            ));
+        }
+        let blocks = chain::blocks(&links);
+        let graph_shape = match self.values.get(self.graph.input.name.as_str()) {
+            Some(Value::Signal(s)) => without_batch(&s.shape),
+            _ => without_batch(&signal.shape),
+        };
+        // Parameters finer than channels need a channel for every element.
+        let fine = graph_shape.first().is_some_and(|c| !c.is_multiple_of(blocks));
+        let shape = if fine { vec![signal.elements()] } else { graph_shape };
+        let channels = shape.first().copied().unwrap_or(1);
+        let quantizer = &links[split].function;
+        let datatype = quantizer.codes().unwrap_or(DataType::BIPOLAR);
+        let factor = match quantizer {
+            Function::Quant(quant) => quant.scale.clone(),
+            _ => {
+                return Err(Refusal::new(
+                    "the graph begins with this operator",
+                    "give the pins a type with --input-type",
+                ));
+            }
+        };
+        let id = match self.input {
+            Some(id) => id,
+            None => {
+                let scale = factor.values().iter().map(|f| Scale { factor: f.to_f64(), offset: 0.0 }).collect();
+                let id = self.builder.tensor(Tensor {
+                    name: links[split].output.clone(),
+                    shape,
+                    datatype,
+                    ranges: vec![datatype.range(); channels],
+                    scale: Some(scale),
+                });
+                self.notes.push(format!(
+                    "the pins carry the codes of the first quantizer, '{node}' ({datatype}); --input-type makes it hardware"
+                ));
+                self.input = Some(id);
+                self.first_quant = Some(FirstQuant::new(node, links.clone(), channels));
+                id
+            }
+        };
+        let value = Link { function: Function::Mul(factor), ..links[split].clone() };
+        let links = std::iter::once(value).chain(later).collect();
+        Ok(Signal { origin: Origin::Codes(id), links, ..signal })
+    }
+
+    /// The shape behind an operator that only changes it.
+    fn new_shape(
+        &self,
+        node: &NodeProto,
+        signal: &Signal,
+        constants: &[Option<&Constant>],
+    ) -> Result<Vec<usize>, Refusal> {
+        let attributes = Attributes::of(node);
+        let from = &signal.shape;
+        let ints = |name: &str| match constants.get(1).copied().flatten() {
+            Some(c) => fold::integers(c, name).map(Some),
+            None => Ok(attributes.ints(name).map(<[i64]>::to_vec)),
+        };
+        match node.op_type.as_str() {
+            "Identity" | "Dropout" => Ok(from.clone()),
+            "Flatten" => shape::flatten(from, attributes.int("axis").unwrap_or(1)),
+            "Squeeze" => shape::squeeze(from, ints("axes")?.as_deref()),
+            "Unsqueeze" => shape::unsqueeze(from, &ints("axes")?.unwrap_or_default()),
+            "Transpose" => {
+                let permutation = shape::permutation(attributes.ints("perm"), from.len())?;
+                let order: Vec<usize> = permutation.iter().copied().filter(|&p| from[p] != 1).collect();
+                if !order.is_sorted() {
+                    return Err(Refusal::new("it changes the order of the data", "transpose the weights instead"));
+                }
+                Ok(permutation.iter().map(|&p| from[p]).collect())
+            }
+            _ => {
+                let mut target = ints("shape")?.ok_or_else(|| Refusal::new("its shape is unknown", "export again"))?;
+                // A batch size that was recorded at export is 1 here.
+                if let (Some(first), Some(batch)) = (target.first_mut(), self.batch)
+                    && *first == batch as i64
+                {
+                    *first = 1;
+                }
+                shape::reshape(from, &target, attributes.int("allowzero") == Some(1))
+            }
+        }
+    }
+}
+
+/// A shape without its batch dimension.
+pub fn without_batch(shape: &[usize]) -> Vec<usize> {
+    if shape.len() > 1 { shape[1..].to_vec() } else { shape.to_vec() }
+}
+
+fn constant_node(node: &NodeProto, constants: &[Option<&Constant>]) -> Result<Constant, Refusal> {
+    match node.op_type.as_str() {
+        op if quant::is_quant(op) => {
+            let spec = quant::spec(node, constants)?;
+            let x = constants.first().copied().flatten();
+            quant::quantize(x.ok_or_else(|| Refusal::new("it has no input", "export again"))?, &spec)
+        }
+        "Shape" => {
+            let x =
+                constants.first().copied().flatten().ok_or_else(|| Refusal::new("it has no input", "export again"))?;
+            Ok(Constant::ints(vec![x.shape.len()], x.shape.iter().map(|&d| d as i64).collect(), Vec::new()))
+        }
+        _ => fold::fold(node, constants),
+    }
+}
+
+/// Softmax, LogSoftmax and Sigmoid nodes between the last other operator and the output.
+fn order_keeping_end<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
+    let writer: HashMap<&str, &NodeProto> =
+        graph.nodes.iter().flat_map(|&n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
+    let mut readers: HashMap<&str, usize> = HashMap::new();
+    for input in graph.nodes.iter().flat_map(|n| &n.input) {
+        *readers.entry(input).or_default() += 1;
+    }
+    let mut dropped = HashSet::new();
+    let mut name = graph.output.name.as_str();
+    while let Some(&node) = writer.get(name) {
+        if readers.contains_key(name) && name == graph.output.name || readers.get(name).is_some_and(|&n| n > 1) {
+            break;
+        }
+        if ORDER_KEEPING.contains(&node.op_type.as_str()) {
+            dropped.insert(name);
+        } else if !RESHAPING.contains(&node.op_type.as_str()) {
+            break;
+        }
+        let Some(before) = node.input.first() else { break };
+        name = before;
+    }
+    dropped
+}
+
+/// The refusal of an operator that nothing here knows, with the nearest supported form.
+fn unsupported(node: &NodeProto) -> Refusal {
+    let hint = match node.op_type.as_str() {
+        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "QuantAvgPool2d" => {
+            "this version builds multi-layer perceptrons: layers of MatMul or Gemm"
+        }
+        "Trunc" => "replace the truncated pooling by a Quant node",
+        "ArgMax" | "TopK" => "export without it, and generate with --output label",
+        "Erf" | "Gelu" | "Exp" | "Abs" | "Sin" | "Softplus" | "Elu" | "Selu" | "HardSwish" | "Mish" => {
+            "use Relu, LeakyRelu, PRelu, Clip, HardSigmoid, Sigmoid or Tanh in front of a Quant node"
+        }
+        "Softmax" | "LogSoftmax" => "inside a network it is not supported; at the end it is dropped",
+        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => "use BatchNormalization",
+        "Concat" | "Split" | "Slice" | "Gather" => "one chain of layers is supported",
+        "LSTM" | "GRU" | "RNN" | "If" | "Loop" | "Scan" => "recurrence and control flow are not supported",
+        _ => {
+            "supported are MatMul, Gemm, elementwise functions that never fall or never rise, reshaping, Quant and BipolarQuant"
+        }
+    };
+    let domain = if node.domain.is_empty() { String::new() } else { format!(" of domain '{}'", node.domain) };
+    Refusal::new(format!("operator {}{domain} is not supported", node.op_type), hint)
+}

@@ -1,0 +1,307 @@
+//! The dataflow clock by clock: every handshake, every accumulator at its real width, with a trap on overflow.
+//!
+//! It reads the [`Dataflow`] alone (ROM words, threshold words, fold orders, queue depths) and never the network, so
+//! that its agreement with [`golden`](crate::golden) is a test. It is cycle-exact: under the same stall pattern the same
+//! beat leaves every stream in the same cycle as in the Verilog. Values never influence timing, so the arithmetic of a
+//! neuron fold is done when its last synapse fold runs, and travels to the exit queue with a due date.
+
+mod arithmetic;
+mod modules;
+
+use ndarray::{Array2, ArrayView2};
+use thiserror::Error;
+
+use generator::dataflow::{Dataflow, Kind};
+
+use crate::stall::Stall;
+use modules::{Island, Machine};
+
+/// A register that was too narrow for its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// Clock cycle in which the fold entered the pipeline.
+    pub cycle: u64,
+    /// Frame, counted from 0.
+    pub frame: u64,
+    /// Verilog module instance.
+    pub module: String,
+    /// Layer served.
+    pub layer: String,
+    /// Processing element.
+    pub pe: usize,
+    /// Source row (channel), if the lane serves one.
+    pub row: Option<usize>,
+    /// Synapse fold.
+    pub fold: usize,
+    /// Which register: `accumulator`, or a node of the adder tree.
+    pub register: String,
+    /// The value that should have been stored.
+    pub value: i64,
+    /// Bits of the register.
+    pub bits: u32,
+    /// What it holds instead.
+    pub became: i64,
+}
+
+impl std::fmt::Display for Trap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cycle {}, frame {}: layer '{}', PE {}", self.cycle, self.frame, self.layer, self.pe)?;
+        if let Some(row) = self.row {
+            write!(f, " (channel {row})")?;
+        }
+        write!(f, ", synapse fold {}: {} of {} bits overflows: {} became {}", self.fold, self.register, self.bits, self.value, self.became)
+    }
+}
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Gaps at the source, stalls at the sink.
+    pub stall: Stall,
+    /// Whether to keep every handshake of every stream, not only of the last.
+    pub record: bool,
+    /// Cycles without any handshake after which the run is given up as a deadlock.
+    pub quiet_cycles: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000 }
+    }
+}
+
+/// A beat that passed a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// The rising edge at which valid and ready were both high.
+    pub cycle: u64,
+    /// Value of each lane; lanes past the end of a vector hold whatever the hardware leaves there and are not kept.
+    pub values: Vec<i64>,
+}
+
+/// What a run has shown.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Beats that left, in order.
+    pub outputs: Vec<Beat>,
+    /// Every handshake of every stream, if asked for; else empty.
+    pub streams: Vec<Vec<Beat>>,
+    /// Cycles until the last beat left.
+    pub cycles: u64,
+    /// Cycle in which the first beat entered.
+    pub first_in: u64,
+    /// Overflows, the first thousand of them.
+    pub traps: Vec<Trap>,
+    /// All overflows.
+    pub trapped: u64,
+    /// Largest number of beats seen in each module's exit queue (or units in a width converter).
+    pub occupancy: Vec<usize>,
+    /// Cycles in which each stream had a beat that its reader did not take.
+    pub waited: Vec<u64>,
+    /// Output in source order, one row a frame.
+    pub result: Array2<i64>,
+}
+
+impl Run {
+    /// Cycles from the first beat in to the last beat of the first frame out, both included.
+    pub fn latency(&self, dataflow: &Dataflow) -> Option<u64> {
+        let beats = dataflow.output_stream().beats();
+        self.outputs.get(beats - 1).map(|b| b.cycle - self.first_in + 1)
+    }
+
+    /// Cycles between the ends of the last two frames.
+    pub fn interval(&self, dataflow: &Dataflow) -> Option<u64> {
+        let beats = dataflow.output_stream().beats();
+        match (self.outputs.last(), self.outputs.len().checked_sub(1 + beats)) {
+            (Some(last), Some(before)) => Some(last.cycle - self.outputs[before].cycle),
+            _ => None,
+        }
+    }
+}
+
+/// Why a run has no result.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CycleError {
+    /// The frames do not have the input's number of elements.
+    #[error("a frame of {dataflow} takes {expected} elements; the input has {found}")]
+    Shape {
+        /// The top module.
+        dataflow: String,
+        /// Elements of a frame.
+        expected: usize,
+        /// Elements given.
+        found: usize,
+    },
+    /// A value that the pins cannot carry.
+    #[error("frame {frame}, element {element}: the pins cannot carry {value}; {accepted}")]
+    Code {
+        /// Frame.
+        frame: usize,
+        /// Element in source order.
+        element: usize,
+        /// The value.
+        value: i64,
+        /// What they can carry.
+        accepted: String,
+    },
+    /// Nothing moves any more.
+    #[error("deadlock: nothing moved for {cycles} cycles, after {frames} frames; the stream {stream} waits")]
+    Deadlock {
+        /// Cycles without a handshake.
+        cycles: u64,
+        /// Frames that left before.
+        frames: usize,
+        /// The first stream with a beat that is not taken.
+        stream: String,
+    },
+    /// A queue was written while full: its depth and its credits disagree.
+    #[error("cycle {cycle}: the exit queue of module '{module}' was written while full ({depth} places)")]
+    Overrun {
+        /// Cycle.
+        cycle: u64,
+        /// Module.
+        module: String,
+        /// Its depth.
+        depth: usize,
+    },
+}
+
+/// Runs `inputs`, one frame a row in source order (ONNX, row-major), through `dataflow`.
+///
+/// # Errors
+/// A wrong shape, a value that the pins cannot carry, a deadlock, an overrun queue. An overflow is no error: the
+/// register wraps, as hardware would, and [`Run::traps`] says so.
+pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) -> Result<Run, CycleError> {
+    let source = Source::new(dataflow, inputs)?;
+    let mut machines: Vec<Machine> = dataflow.modules.iter().map(|m| Machine::new(dataflow, m)).collect();
+    let streams = dataflow.streams.len();
+    let output = dataflow.output_stream();
+    let expected = inputs.nrows() * output.beats();
+    let mut run = Run {
+        outputs: Vec::with_capacity(expected),
+        streams: vec![Vec::new(); if options.record { streams } else { 0 }],
+        cycles: 0,
+        first_in: 0,
+        traps: Vec::new(),
+        trapped: 0,
+        occupancy: vec![0; machines.len()],
+        waited: vec![0; streams],
+        result: Array2::zeros((inputs.nrows(), output.elements())),
+    };
+    let mut at = 0; // next beat of the source
+    let mut offered = false;
+    let mut quiet = 0;
+    let mut island = Island { cycle: 0, traps: &mut run.traps, trapped: &mut run.trapped };
+    // Which streams pass a beat in this cycle; stream i leaves module i-1 and enters module i.
+    let mut passes = vec![false; streams];
+    while run.outputs.len() < expected {
+        let cycle = island.cycle;
+        // Every handshake signal is settled before the edge: registers, source and sink alone decide.
+        offered = offered || (at < source.beats && !options.stall.input_gap(cycle));
+        let sink_ready = !options.stall.output_stall(cycle);
+        let mut any = false;
+        for s in 0..streams {
+            let valid = if s == 0 { offered } else { machines[s - 1].valid() };
+            let ready = if s == streams - 1 { sink_ready } else { machines[s].ready() };
+            passes[s] = valid && ready;
+            any |= passes[s];
+            run.waited[s] += u64::from(valid && !ready);
+        }
+        if passes[streams - 1] {
+            let beat = run.outputs.len() % output.beats();
+            let frame = run.outputs.len() / output.beats();
+                        let live = output.lanes.min(output.elements() - beat * output.lanes);
+            let values: Vec<i64> = machines[streams - 2].head().take(live).collect();
+            for (lane, &value) in values.iter().enumerate() {
+                run.result[[frame, output.order[beat * output.lanes + lane]]] = value;
+            }
+            run.outputs.push(Beat { cycle, values });
+        }
+        if options.record {
+            for s in (0..streams).filter(|&s| passes[s]) {
+                let stream = &dataflow.streams[s];
+                let beat = run.streams[s].len() % stream.beats();
+                let live = stream.lanes.min(stream.elements() - beat * stream.lanes);
+                let values = match s {
+                    0 => source.beat(at).take(live).collect(),
+                    _ => machines[s - 1].head().take(live).collect(),
+                };
+                run.streams[s].push(Beat { cycle, values });
+            }
+        }
+        // The edge. Writers after readers: what a module takes is what the one before showed before the edge.
+        for s in (0..machines.len()).rev() {
+            let (before, rest) = machines.split_at_mut(s);
+            let taken = passes[s];
+            let machine = &mut rest[0];
+            match before.last_mut() {
+                _ if !taken => machine.step(None::<std::iter::Empty<i64>>, passes[s + 1], &mut island),
+                Some(writer) => machine.step(Some(writer.head()), passes[s + 1], &mut island),
+                None => machine.step(Some(source.beat(at)), passes[s + 1], &mut island),
+            }
+            if machine.overrun() {
+                let module = dataflow.modules[s].name.clone();
+                return Err(CycleError::Overrun { cycle, module, depth: dataflow.modules[s].queue_depth() });
+            }
+            run.occupancy[s] = run.occupancy[s].max(machine.level());
+        }
+        if passes[0] {
+            if at == 0 {
+                run.first_in = cycle;
+            }
+            at += 1;
+            offered = false;
+        }
+        quiet = if any { 0 } else { quiet + 1 };
+        if quiet > options.quiet_cycles {
+            let waiting = (0..streams).find(|&s| if s == 0 { offered } else { machines[s - 1].valid() });
+            let stream = waiting.map_or_else(|| "of the source".to_owned(), |s| dataflow.streams[s].name.clone());
+            let frames = run.outputs.len() / output.beats();
+            return Err(CycleError::Deadlock { cycles: quiet, frames, stream });
+        }
+        island.cycle += 1;
+    }
+    run.cycles = island.cycle;
+    Ok(run)
+}
+
+/// The frames as beats of the input stream.
+struct Source<'a> {
+    inputs: ArrayView2<'a, i64>,
+    order: &'a [usize],
+    lanes: usize,
+    per_frame: usize,
+    beats: usize,
+}
+
+impl<'a> Source<'a> {
+    fn new(dataflow: &'a Dataflow, inputs: ArrayView2<'a, i64>) -> Result<Self, CycleError> {
+        let stream = dataflow.input();
+        if inputs.ncols() != stream.elements() {
+            let (expected, found) = (stream.elements(), inputs.ncols());
+            return Err(CycleError::Shape { dataflow: dataflow.top.clone(), expected, found });
+        }
+        // An input map makes any pattern legal; otherwise the stream's ranges are what the widths were made for.
+        let mapped = dataflow.modules.first().is_some_and(|m| matches!(m.kind, Kind::Map(_)));
+        let encoding = stream.encoding;
+        for ((frame, position), value) in (0..inputs.nrows())
+            .flat_map(|f| (0..inputs.ncols()).map(move |p| (f, p)))
+            .map(|(f, p)| ((f, p), inputs[[f, stream.order[p]]]))
+        {
+            let carried = encoding.decode(encoding.encode(value)) == value;
+            if !carried || !(mapped || stream.ranges[position].contains(value)) {
+                let accepted = format!("it carries {} bits in {}", encoding.bits, stream.ranges[position]);
+                return Err(CycleError::Code { frame, element: stream.order[position], value, accepted });
+            }
+        }
+        let per_frame = stream.beats();
+        Ok(Source { inputs, order: &stream.order, lanes: stream.lanes, per_frame, beats: inputs.nrows() * per_frame })
+    }
+
+    /// Lanes of one beat; past the end of the frame 0.
+    fn beat(&self, index: usize) -> impl Iterator<Item = i64> + use<'_, 'a> {
+        let row = self.inputs.row(index / self.per_frame);
+        let start = index % self.per_frame * self.lanes;
+        (start..start + self.lanes).map(move |i| self.order.get(i).map_or(0, |&source| row[source]))
+    }
+}

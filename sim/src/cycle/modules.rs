@@ -1,0 +1,316 @@
+//! The modules' state machines, each the mirror of its Verilog: what is a register there is a field here.
+
+use std::collections::VecDeque;
+
+use generator::dataflow::{Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend};
+
+use super::Trap;
+use super::arithmetic::Arithmetic;
+
+/// What all modules see of the run.
+pub struct Island<'a> {
+    /// Clock cycle.
+    pub cycle: u64,
+    /// Overflows, the first thousand.
+    pub traps: &'a mut Vec<Trap>,
+    /// All overflows.
+    pub trapped: &'a mut u64,
+}
+
+/// How many overflows are kept with their circumstances.
+const TRAPS_KEPT: usize = 1000;
+
+/// A module.
+pub enum Machine<'a> {
+    /// Sequencer, pipeline, exit queue.
+    Pipeline(Box<Pipeline<'a>>),
+    /// Width converter.
+    Converter(Converter),
+}
+
+impl<'a> Machine<'a> {
+    pub fn new(dataflow: &'a Dataflow, module: &'a Module) -> Self {
+        let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+        match &module.kind {
+            Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
+            _ => Machine::Pipeline(Box::new(Pipeline::new(module, input, output))),
+        }
+    }
+
+    /// `m_axis_tvalid`.
+    pub fn valid(&self) -> bool {
+        match self {
+            Machine::Pipeline(p) => p.level > 0,
+            Machine::Converter(c) => c.valid,
+        }
+    }
+
+    /// `s_axis_tready`.
+    pub fn ready(&self) -> bool {
+        match self {
+            Machine::Pipeline(p) => p.available && p.neuron == 0,
+            Machine::Converter(c) => c.ready,
+        }
+    }
+
+    /// The beat on `m_axis`.
+    pub fn head(&self) -> impl Iterator<Item = i64> + use<'_, 'a> {
+        let (data, lanes) = match self {
+            Machine::Pipeline(p) => (&p.data, p.lanes),
+            Machine::Converter(c) => (&c.data, c.output_lanes),
+        };
+        data.iter().take(lanes).copied()
+    }
+
+    /// One rising edge: the beat taken, if any, and whether the beat on `m_axis` was taken.
+    pub fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+        match self {
+            Machine::Pipeline(p) => p.step(beat, popped, island),
+            Machine::Converter(c) => c.step(beat, popped),
+        }
+    }
+
+    /// Beats in the exit queue, or units in a converter.
+    pub fn level(&self) -> usize {
+        match self {
+            Machine::Pipeline(p) => p.level,
+            Machine::Converter(c) => c.level,
+        }
+    }
+
+    /// Whether the exit queue was written while full.
+    pub fn overrun(&self) -> bool {
+        matches!(self, Machine::Pipeline(p) if p.overrun)
+    }
+}
+
+/// `snug_sequencer`, a fixed-latency pipeline and `snug_fifo`.
+pub struct Pipeline<'a> {
+    module: &'a Module,
+    work: Work<'a>,
+    neuron_folds: usize,
+    synapse_folds: usize,
+    latency: u64,
+    lanes: usize,
+    // Sequencer.
+    neuron: usize,
+    synapse: usize,
+    credits: usize,
+    available: bool,
+    // Beats on their way to the queue (their due cycles), then those in it: `level` of them, the oldest first.
+    due: VecDeque<u64>,
+    data: VecDeque<i64>,
+    level: usize,
+    overrun: bool,
+    frame: u64,
+}
+
+/// What the pipeline computes.
+enum Work<'a> {
+    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic> },
+    Map { map: &'a Map, input: &'a Stream, beat: usize },
+    LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
+}
+
+impl<'a> Pipeline<'a> {
+    fn new(module: &'a Module, input: &'a Stream, output: &'a Stream) -> Self {
+        let (work, neuron_folds, synapse_folds) = match &module.kind {
+            Kind::MatrixVector(unit) => {
+                let arithmetic = Box::new(Arithmetic::new(unit, input));
+                (Work::MatrixVector { unit, arithmetic }, unit.neuron_folds, unit.synapse_folds)
+            }
+            Kind::Map(map) => (Work::Map { map, input, beat: 0 }, 1, 1),
+            Kind::LabelSelect(select) => (Work::LabelSelect { select, values: Vec::new() }, 1, input.beats()),
+            Kind::WidthConverter(_) => unreachable_converter(),
+        };
+        let credits = module.queue_depth();
+        let latency = module.pipeline() as u64;
+        Pipeline {
+            module,
+            work,
+            neuron_folds,
+            synapse_folds,
+            latency,
+            lanes: output.lanes,
+            neuron: 0,
+            synapse: 0,
+            credits,
+            available: false,
+            due: VecDeque::new(),
+            data: VecDeque::new(),
+            level: 0,
+            overrun: false,
+            frame: 0,
+        }
+    }
+
+    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+        let replay = self.available && self.neuron != 0;
+        let fire = beat.is_some() || replay;
+        let last = self.synapse == self.synapse_folds - 1;
+        if let Some(beat) = beat {
+            self.take(beat);
+        }
+        // The queue: the beat that left, then the one whose due cycle this is.
+        let depth = self.module.queue_depth();
+        if popped {
+            self.data.drain(..self.lanes);
+        }
+        let room = self.level < depth;
+        self.level -= usize::from(popped);
+        if self.due.front() == Some(&island.cycle) {
+            self.due.pop_front();
+            self.level += 1;
+            self.overrun |= !room;
+        }
+        if fire && last {
+            self.produce(island);
+            self.due.push_back(island.cycle + self.latency);
+        }
+        // Credits as in snug_credit.
+        let taken = fire && last;
+        let given = popped && self.credits != depth;
+        self.credits = self.credits + usize::from(given) - usize::from(taken);
+        self.available = self.credits > 0;
+        if fire {
+            self.synapse += 1;
+            if last {
+                self.synapse = 0;
+                self.neuron += 1;
+                if self.neuron == self.neuron_folds {
+                    self.neuron = 0;
+                    self.frame += 1;
+                }
+            }
+        }
+    }
+
+    /// Keeps a beat of the vector.
+    fn take(&mut self, beat: impl Iterator<Item = i64>) {
+        match &mut self.work {
+            Work::MatrixVector { arithmetic, .. } => arithmetic.load(self.synapse, beat),
+            Work::Map { map, input, beat: at } => {
+                let select = map.select.get(*at % map.select.len().max(1));
+                for (lane, code) in beat.enumerate() {
+                    let which = select.map_or(0, |s| s.get(lane).copied().unwrap_or(0));
+                    self.data.push_back(map.apply(input.encoding, which, input.encoding.encode(code)));
+                }
+                *at += 1;
+            }
+            Work::LabelSelect { values, .. } => {
+                if self.synapse == 0 {
+                    values.clear();
+                }
+                values.extend(beat);
+            }
+        }
+    }
+
+    /// Computes the beat that the fold makes.
+    fn produce(&mut self, island: &mut Island) {
+        let (cycle, frame, module) = (island.cycle, self.frame, self.module);
+        match &mut self.work {
+            Work::MatrixVector { unit, arithmetic } => {
+                for (index, pe) in unit.pes.iter().enumerate() {
+                    let row = pe.rows[self.neuron];
+                    let value = arithmetic.sum(self.neuron, index, |o| {
+                        // A lane without a row computes something that nobody reads.
+                        if row.is_none() {
+                            return;
+                        }
+                        *island.trapped += 1;
+                        if island.traps.len() < TRAPS_KEPT {
+                            island.traps.push(Trap {
+                                cycle,
+                                frame,
+                                module: module.name.clone(),
+                                layer: module.layer.clone(),
+                                pe: index,
+                                row,
+                                fold: o.fold,
+                                register: o.node.map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
+                                value: o.value,
+                                bits: o.bits,
+                                became: o.became,
+                            });
+                        }
+                    });
+                    self.data.push_back(match unit.search {
+                        Some(search) => search.apply(&pe.words[self.neuron], value),
+                        None => value,
+                    });
+                }
+            }
+            Work::Map { .. } => {}
+            Work::LabelSelect { select, values } => {
+                let value = |i: usize| {
+                    let value = select.multiplier[i] * values[i] + select.offset[i];
+                    sign_extend(value as u64, select.value_bits)
+                };
+                let best = (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
+                self.data.push_back(best as i64);
+            }
+        }
+    }
+}
+
+/// Width converters have a machine of their own; `Machine::new` tells them apart before it gets here.
+fn unreachable_converter<T>() -> T {
+    unreachable!("a width converter is no pipeline")
+}
+
+/// `snug_width_converter`.
+pub struct Converter {
+    unit: usize,
+    input_units: usize,
+    last_units: usize,
+    last_data: usize,
+    beats: usize,
+    output_units: usize,
+    output_lanes: usize,
+    room: usize,
+    data: VecDeque<i64>,
+    level: usize,
+    beat: usize,
+    ready: bool,
+    valid: bool,
+}
+
+impl Converter {
+    fn new(w: &WidthConverter, input_lanes: usize, output_lanes: usize) -> Self {
+        let largest = w.input_units.max(w.last_units);
+        debug_assert_eq!(w.input_units * w.unit, input_lanes);
+        Converter {
+            unit: w.unit,
+            input_units: w.input_units,
+            last_units: w.last_units,
+            last_data: w.last_data,
+            beats: w.beats,
+            output_units: w.output_units,
+            output_lanes,
+            room: w.capacity - largest,
+            data: VecDeque::new(),
+            level: 0,
+            beat: 0,
+            ready: false,
+            valid: false,
+        }
+    }
+
+    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+        if popped {
+            self.data.drain(..self.output_lanes);
+            self.level -= self.output_units;
+        }
+        if let Some(beat) = beat {
+            let last = self.beat == self.beats - 1;
+            let (units, data) = if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
+            self.data.extend(beat.take(data * self.unit));
+            self.data.extend(std::iter::repeat_n(0, (units - data) * self.unit));
+            self.level += units;
+            self.beat = if last { 0 } else { self.beat + 1 };
+        }
+        self.ready = self.level <= self.room;
+        self.valid = self.level >= self.output_units;
+    }
+}
