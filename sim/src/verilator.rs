@@ -162,10 +162,11 @@ pub enum VerilatorError {
     },
 }
 
-/// A compiled simulation, ready to run. It lives in its work folder.
+/// A compiled simulation, ready to run: one program in its work folder.
 #[derive(Clone, Debug)]
 pub struct Model {
     folder: PathBuf,
+    program: PathBuf,
     tool: Found,
     options: BuildOptions,
     /// Time spent on building; zero when an earlier build was found.
@@ -175,8 +176,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Builds the model in `folder`, which is created if it is not there, or finds it built there already. Two builds at
-    /// once need two folders.
+    /// Builds the model in `folder`, which is created if it is not there, or finds it built there already. The folder
+    /// keeps one program for each set of sources and options; builds may share it, at once or one after the other.
     ///
     /// # Errors
     ///
@@ -184,32 +185,30 @@ impl Model {
     /// a static assertion); `File` where a source cannot be read or the folder not be written; `Invalid`.
     pub fn build(tool: &Found, options: &BuildOptions, folder: &Path) -> Result<Self, VerilatorError> {
         validate(options)?;
-        // The tools run in this folder, and get every path from there.
+        // The tools run elsewhere.
         let folder = absolute(folder)?;
         let options = BuildOptions {
             files: options.files.iter().map(|f| absolute(f)).collect::<Result<_, _>>()?,
             ..options.clone()
         };
-        let stamp = stamp(tool, &options)?;
-        let stamp_file = folder.join("stamp");
-        let mut model = Self { folder, tool: tool.clone(), options, build_time: Duration::ZERO, cached: false };
-        if model.binary().is_file() && fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
-            model.cached = true;
+        let program = folder.join(format!("{}-{}", options.top, fingerprint(tool, &options)?));
+        let mut model = Self { folder, program, tool: tool.clone(), options, build_time: Duration::ZERO, cached: true };
+        if model.program.is_file() {
             return Ok(model);
         }
+        model.cached = false;
         let start = Instant::now();
         fs::create_dir_all(&model.folder).map_err(file_error(&model.folder))?;
-        // Objects of other options must not be linked in; the stamp goes first, should this be interrupted.
-        for stale in [&stamp_file, &model.folder.join("obj")] {
-            let gone = if stale.is_dir() { fs::remove_dir_all(stale) } else { fs::remove_file(stale) };
-            if stale.exists() {
-                gone.map_err(file_error(stale))?;
-            }
-        }
-        write(&model.folder.join("harness.cpp"), HARNESS)?;
-        write(&model.folder.join("snug_config.h"), &config(&model.options))?;
-        tool.command().args(arguments(&model.options)).folder(&model.folder).timeout(model.options.timeout).output()?;
-        write(&stamp_file, &stamp)?;
+        // Make cannot build in a folder with a space in its name; the user's may have one, this one has none.
+        let temporary = tempfile::tempdir().map_err(file_error(&std::env::temp_dir()))?;
+        let build = temporary.path();
+        write(&build.join("harness.cpp"), HARNESS)?;
+        write(&build.join("snug_config.h"), &config(&model.options))?;
+        tool.command().args(arguments(&model.options)).folder(build).timeout(model.options.timeout).output()?;
+        // Copied under another name and renamed: who finds the program finds all of it.
+        let copy = tempfile::NamedTempFile::new_in(&model.folder).map_err(file_error(&model.folder))?.into_temp_path();
+        fs::copy(build.join("obj").join("sim"), &copy).map_err(file_error(&model.program))?;
+        copy.persist(&model.program).map_err(|error| file_error(&model.program)(error.error))?;
         model.build_time = start.elapsed();
         Ok(model)
     }
@@ -224,10 +223,6 @@ impl Model {
     #[must_use]
     pub const fn tool(&self) -> &Found {
         &self.tool
-    }
-
-    fn binary(&self) -> PathBuf {
-        self.folder.join("obj").join("sim")
     }
 }
 
@@ -278,8 +273,7 @@ fn config(options: &BuildOptions) -> String {
     )
 }
 
-/// The command line, but for the program. Paths of ours are relative to the work folder, so that a space in its name
-/// reaches no makefile.
+/// The command line, but for the program; it runs in the build folder.
 fn arguments(options: &BuildOptions) -> Vec<String> {
     let mut args: Vec<String> =
         ["--cc", "--exe", "--build", "--Mdir", "obj", "--prefix", "Vdut", "-o", "sim", "-CFLAGS", "-I.."]
@@ -325,7 +319,7 @@ fn arguments(options: &BuildOptions) -> Vec<String> {
 }
 
 /// Everything the built program depends on, hashed.
-fn stamp(tool: &Found, options: &BuildOptions) -> Result<String, VerilatorError> {
+fn fingerprint(tool: &Found, options: &BuildOptions) -> Result<String, VerilatorError> {
     let mut hash = Sha256::new();
     let mut field = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
@@ -341,7 +335,7 @@ fn stamp(tool: &Found, options: &BuildOptions) -> Result<String, VerilatorError>
     for path in &options.files {
         field(&fs::read(path).map_err(file_error(path))?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, VerilatorError> {

@@ -160,7 +160,7 @@ impl Model {
         fs::write(&input, bytes).map_err(file_error(&input))?;
 
         let number = |n: u64| n.to_string();
-        let mut run = tools::Run::new(self.tool.tool, &self.binary()).arg(&input).arg(&result).args([
+        let mut run = tools::Run::new(self.tool.tool, &self.program).arg(&input).arg(&result).args([
             number(options.seed),
             number(options.stall.seed),
             number(options.stall.input.into()),
