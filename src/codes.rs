@@ -8,22 +8,19 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use num_bigint::BigInt;
-use num_rational::Ratio;
 use num_traits::{ToPrimitive, Zero};
 use quantizer::datatype::DataType;
-use quantizer::rational::from_f64;
+use quantizer::import::ValueError;
+use quantizer::rational::{Rational, from_f64};
 use thiserror::Error;
 
 use crate::data::{Kind, Precision, Samples, Values, shape};
-
-/// An exact number.
-pub type Rational = Ratio<BigInt>;
 
 /// What the pins carry.
 pub enum Meaning<'a> {
     /// The codes of the network's first quantizer: real values become codes by it. The function takes the value and
     /// its channel.
-    Quantized(&'a dyn Fn(&Rational, usize) -> i64),
+    Quantized(&'a dyn Fn(&Rational, usize) -> Result<i64, ValueError>),
     /// A declared type: the code `c` means `c / divisor`, before any mean and deviation, which the hardware applies.
     Declared {
         /// What codes are divided by.
@@ -107,6 +104,18 @@ pub enum CodeError {
         element: Vec<usize>,
         /// The value.
         value: f64,
+    },
+    /// A value whose code cannot be decided at any precision tried.
+    #[error("{}: sample {sample}, element {}: {source}", path.display(), shape(.element))]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Which sample.
+        sample: usize,
+        /// Which element of it.
+        element: Vec<usize>,
+        /// Why.
+        source: ValueError,
     },
     /// Mean or deviation, where the hardware (or nobody) applies them.
     #[error("--mean and --std have no meaning here: {reason}")]
@@ -200,6 +209,7 @@ enum Why {
     NotFinite(f64),
     OffGrid(f64, Rational),
     NoCode(BigInt),
+    Value(ValueError),
 }
 
 fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &Normalise) -> Result<i64, Why> {
@@ -210,7 +220,7 @@ fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &
                 Element::Float(v, _) => exactly(v)?,
             };
             let value = if pixels { value / BigInt::from(255) } else { value };
-            return Ok(quantize(&normalise.apply(value, channel), channel));
+            return quantize(&normalise.apply(value, channel), channel).map_err(Why::Value);
         }
         (Meaning::Declared { divisor }, Element::Float(v, precision)) => {
             let code = (exactly(v)? * divisor).round().to_integer();
@@ -268,6 +278,7 @@ fn explain(path: &Path, samples: &Samples, pins: &Pins, i: usize, why: Why) -> C
     match why {
         Why::NotFinite(value) => CodeError::NotFinite { path, sample, element, value },
         Why::OffGrid(value, divisor) => CodeError::OffGrid { path, sample, element, value, divisor },
+        Why::Value(source) => CodeError::Value { path, sample, element, source },
         Why::NoCode(code) => CodeError::NoCode { path, sample, element, code, datatype: pins.datatype },
     }
 }
@@ -330,7 +341,7 @@ mod tests {
     #[test]
     fn pixels_are_quantized_exactly() {
         // A quantizer of step 1/255 rounding down: an exact k/255 gives k, and any float error below it k-1.
-        let down = |v: &Rational, _: usize| (v * BigInt::from(255)).floor().to_integer().to_i64().unwrap();
+        let down = |v: &Rational, _: usize| (v * BigInt::from(255)).floor().to_integer().to_i64().ok_or(ValueError::NotANumber);
         let all = samples(Values::Bytes((0..=255).collect()), Kind::Pixels);
         let codes = convert(&all, Meaning::Quantized(&down), DataType::unsigned(8), &Normalise::default()).unwrap();
         assert_eq!(codes, (0..=255).collect::<Vec<i64>>());
@@ -338,7 +349,7 @@ mod tests {
 
     #[test]
     fn mean_and_deviation_apply_to_real_values() {
-        let value = |v: &Rational, _: usize| (v * BigInt::from(10)).to_integer().to_i64().unwrap();
+        let value = |v: &Rational, _: usize| (v * BigInt::from(10)).to_integer().to_i64().ok_or(ValueError::NotANumber);
         let normalise = Normalise { mean: vec![ratio(1, 2)], std: vec![ratio(1, 4)] };
         let two = samples(Values::Floats(vec![1.0, 0.25], Precision::Single), Kind::Numbers);
         assert_eq!(convert(&two, Meaning::Quantized(&value), DataType::signed(8), &normalise).unwrap(), [20, -10]);

@@ -187,9 +187,7 @@ fn model(error: &ModelError) -> (&'static str, Option<String>) {
             ("model::settled", Some("give the option when importing the .onnx file".to_owned()))
         }
         ModelError::Number { .. } => ("usage", None),
-        ModelError::InputType { .. } => {
-            ("usage", Some("a type is u or s and a number of bits, divided by a number: u8/255, s16/1024".to_owned()))
-        }
+        ModelError::InputType(_) => ("usage", None),
     }
 }
 
@@ -226,6 +224,7 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
             ),
         ),
         CodeError::NotFinite { .. } => ("data::finite", None),
+        CodeError::Value { .. } => ("data::code", None),
         CodeError::Normalise { .. } | CodeError::Channels { .. } | CodeError::ZeroDeviation => ("usage", None),
     }
 }

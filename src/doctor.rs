@@ -26,8 +26,8 @@ struct Line {
     path: Option<PathBuf>,
     /// The environment variable that chose it.
     chosen_by: Option<&'static str>,
-    /// Oldest and newest version tested.
-    tested: [String; 2],
+    /// Oldest and newest version tested; null where none was.
+    tested: Option<[String; 2]>,
     standing: Option<Standing>,
     enables: &'static str,
     problem: Option<String>,
@@ -49,14 +49,13 @@ pub fn run(_: &Args, console: &Console) -> Result<Outcome, Error> {
 }
 
 fn line(tool: Tool, found: Result<Found, ToolError>) -> Line {
-    let (oldest, newest) = tool.tested();
     let mut line = Line {
         tool: tool.program(),
         found: found.is_ok(),
         version: None,
         path: None,
         chosen_by: None,
-        tested: [oldest.to_string(), newest.to_string()],
+        tested: tool.tested().map(|(a, b)| [tool.write_version(a), tool.write_version(b)]),
         standing: None,
         enables: tool.enables(),
         problem: None,
@@ -84,12 +83,15 @@ fn text(report: &Report) -> String {
             let by = l.chosen_by.map_or(String::new(), |v| format!(" (by {v})"));
             more("path", &format!("{}{by}", path.display()));
         }
-        let [oldest, newest] = &l.tested;
-        let range = if oldest == newest { oldest.clone() } else { format!("{oldest} to {newest}") };
+        let range = match &l.tested {
+            None => "no version".to_owned(),
+            Some([oldest, newest]) if oldest == newest => oldest.clone(),
+            Some([oldest, newest]) => format!("{oldest} to {newest}"),
+        };
         let standing = match l.standing {
             Some(Standing::Newer) => ", this one is newer and expected to work",
             Some(Standing::Older) => ", this one is older and may not work",
-            Some(Standing::Unknown) => ", this one's version could not be read",
+            Some(Standing::Unknown) => ", whether this one works is not known",
             Some(Standing::Tested) | None => "",
         };
         more("tested", &format!("{range}{standing}"));

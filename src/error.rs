@@ -103,12 +103,7 @@ pub enum ModelError {
         /// The text.
         text: String,
     },
-    /// `--mean` or `--std` of a kind of list that fits nothing.
-    #[error("--input-type {text}: {reason}")]
-    InputType {
-        /// The text.
-        text: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A type that is none.
+    #[error("--input-type: {0}")]
+    InputType(quantizer::import::InputTypeError),
 }

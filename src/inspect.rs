@@ -67,7 +67,7 @@ fn port(p: &Port) -> String {
 
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
         "layer", "kind", "in", "out", "input", "weights", "zeros", "dead", "MACs", "data-type", "l1", "zero-centred",
         "exact", "mean", "used",

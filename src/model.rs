@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use quantizer::import::{Chain, FirstQuant, ImportOptions, InputType, import};
 use quantizer::network::Network;
+use quantizer::rational::Rational;
 use quantizer::store;
 
-use crate::codes::{Meaning, Normalise, Pins, Rational};
+use crate::codes::{Meaning, Normalise, Pins};
 use crate::error::{Error, ModelError};
 use crate::output_dir;
 
@@ -72,9 +73,7 @@ impl ModelArgs {
         let mut options = ImportOptions { input_shape: self.input_shape.clone(), ..ImportOptions::default() };
         let mut normalise = Normalise { mean, std };
         if let Some(text) = &self.input_type {
-            let reason = |e: <InputType as std::str::FromStr>::Err| e.to_string();
-            let mut input_type: InputType =
-                text.parse().map_err(|e| ModelError::InputType { text: text.clone(), reason: reason(e) })?;
+            let mut input_type: InputType = text.parse().map_err(ModelError::InputType)?;
             let Normalise { mean, std } = std::mem::take(&mut normalise);
             (input_type.mean, input_type.std) = (mean, std);
             options.input_type = Some(input_type);
@@ -135,7 +134,7 @@ impl Model {
         match (&self.input_type, &self.first_quant) {
             (Some(input_type), _) => with(&pins(Meaning::Declared { divisor: input_type.divisor.clone() })),
             (None, Some(first)) => {
-                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.code(value, channel))))
+                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.exact_code(value, channel))))
             }
             (None, None) => with(&pins(Meaning::Codes)),
         }
