@@ -166,27 +166,29 @@ impl Module {
         match &self.kind {
             Kind::MatrixVector(m) => (m.neuron_folds * m.synapse_folds) as u64,
             Kind::WidthConverter(_) => input.beats().max(output.beats()) as u64,
-            Kind::Map(_) | Kind::LabelSelect(_) => input.beats() as u64,
+            Kind::Map(_) | Kind::Fifo(_) | Kind::LabelSelect(_) => input.beats() as u64,
         }
     }
 
     /// Cycles from the clock edge that takes the last input beat of an output to the edge that writes that output
-    /// into the exit queue. 0 for a width converter, which has no pipeline.
+    /// into the exit queue. 0 for width converters and FIFOs, which have no pipeline.
     pub fn pipeline(&self) -> usize {
         match &self.kind {
             Kind::Map(m) => m.pipeline(),
             Kind::MatrixVector(m) => m.pipeline(),
             Kind::LabelSelect(l) => l.pipeline(),
-            Kind::WidthConverter(_) => 0,
+            Kind::WidthConverter(_) | Kind::Fifo(_) => 0,
         }
     }
 
-    /// Places of the queue at the module's exit, which is also its number of credits. 0 without a queue.
+    /// Places of the queue at the module's exit, which is also its number of credits; of a FIFO, its
+    /// depth. 0 without a queue.
     pub fn queue_depth(&self) -> usize {
         match &self.kind {
             Kind::Map(m) => m.queue_depth,
             Kind::MatrixVector(m) => m.queue_depth,
             Kind::LabelSelect(l) => l.queue_depth,
+            Kind::Fifo(f) => f.depth,
             Kind::WidthConverter(_) => 0,
         }
     }
@@ -202,6 +204,8 @@ pub enum Kind {
     MatrixVector(MatrixVector),
     /// Same elements, another number of lanes.
     WidthConverter(WidthConverter),
+    /// Keeps beats until their reader wants them.
+    Fifo(Fifo),
     /// Index of the largest value.
     LabelSelect(LabelSelect),
 }
@@ -363,8 +367,15 @@ pub struct WidthConverter {
     pub beats: usize,
     /// Units that a beat out removes.
     pub output_units: usize,
-    /// Units that the register holds.
+    /// Units that the register holds: a beat is taken while as many as it may append are free.
     pub capacity: usize,
+}
+
+/// A queue between two modules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fifo {
+    /// Beats held.
+    pub depth: usize,
 }
 
 /// Finds the class with the largest value on the label grid, ties to the lowest index.

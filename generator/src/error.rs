@@ -56,7 +56,9 @@ pub enum GenerateError {
         reason: String,
     },
     /// The name of the top module is not a Verilog identifier.
-    #[error("'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed")]
+    #[error(
+        "'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed"
+    )]
     TopName(String),
     /// A template could not be filled.
     #[error(transparent)]

@@ -4,8 +4,8 @@ use quantizer::datatype::{Range, Signedness};
 use quantizer::network::{Network, Op, Steps};
 
 use crate::dataflow::{
-    Dataflow, Encoding, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Output, Pe, Search, SearchWords, Stream,
-    StreamId, WidthConverter,
+    Dataflow, Encoding, Fifo, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Output, Pe, Search,
+    SearchWords, Stream, StreamId, WidthConverter,
 };
 use crate::error::GenerateError;
 use crate::folding::{FoldingRequest, LayerFolding, resolve};
@@ -48,8 +48,8 @@ pub fn lower(network: &Network, options: &LowerOptions) -> Result<Dataflow, Gene
     let pruned = prune(network)?;
     let mut build = Builder { names: Names::default(), streams: Vec::new(), modules: Vec::new() };
     build.input(network, &pruned, foldings[0].1.simd);
-    for (stage, (_, folding)) in pruned.stages.iter().zip(&foldings) {
-        build.dense(network, stage, *folding);
+    for (i, (stage, (_, folding))) in pruned.stages.iter().zip(&foldings).enumerate() {
+        build.dense(network, stage, *folding, i + 1 == pruned.stages.len());
     }
     if options.output == Output::Label {
         build.label(network, &pruned)?;
@@ -90,8 +90,10 @@ impl Builder {
                 let output = network.tensor(layer.output);
                 let channels: Vec<&Steps> = (0..tensor.ranges.len()).map(|c| threshold.channel(c)).collect();
                 let (function, encoding, distinct) = map_function(&channels, datatype.range(), encoding);
-                let which: Vec<usize> =
-                    order.iter().map(|&i| distinct[if distinct.len() == 1 { 0 } else { i / per_channel.max(1) }]).collect();
+                let which: Vec<usize> = order
+                    .iter()
+                    .map(|&i| distinct[if distinct.len() == 1 { 0 } else { i / per_channel.max(1) }])
+                    .collect();
                 let select = if which.iter().all(|&w| w == which[0]) {
                     Vec::new()
                 } else {
@@ -112,10 +114,13 @@ impl Builder {
     }
 
     /// A width converter where lanes differ, then the matrix-vector unit.
-    fn dense(&mut self, network: &Network, stage: &Stage, folding: LayerFolding) {
+    fn dense(&mut self, network: &Network, stage: &Stage, folding: LayerFolding, is_output: bool) {
         let input = self.last();
         let simd = folding.simd.min(self.streams[input.0].elements());
         let input = self.convert(input, simd, &stage.layer.name);
+        let pe = folding.pe.min(stage.rows.len());
+        let neuron_folds = stage.rows.len().div_ceil(pe);
+        let input = self.buffer(input, neuron_folds, &stage.layer.name);
         // Columns in the order in which the stream brings them.
         let stream = &self.streams[input.0];
         let columns: Vec<usize> =
@@ -124,9 +129,7 @@ impl Builder {
         let synapse_folds = stream.beats();
         let inputs: Vec<Vec<Range>> = padded(&stream.ranges, simd, Range::ZERO);
 
-        let pe = folding.pe.min(stage.rows.len());
-        let neuron_folds = stage.rows.len().div_ceil(pe);
-        let lanes = assign_rows(stage, &weights, &stream.ranges, pe);
+        let lanes = assign_rows(&weights, &stream.ranges, pe, is_output);
         let search = stage.steps.as_deref().map(search_for);
         let rom: Vec<Vec<Vec<i64>>> = lanes
             .iter()
@@ -231,6 +234,10 @@ impl Builder {
         let padding = elements.div_ceil(lanes) * lanes - elements;
         let unit = [stream.lanes, last, padding].iter().fold(lanes, |a, &b| gcd(a, b));
         let largest = stream.lanes.max(last + padding);
+        // With this much held, a beat can still come in: then neither side ever waits for the other's register. The
+        // busier side is the input where lanes grow, the output where they shrink.
+        let appended = if stream.beats() == 1 { last + padding } else { stream.lanes };
+        let room = lanes + lanes.min(appended) - unit;
         let converter = WidthConverter {
             unit,
             input_units: stream.lanes / unit,
@@ -238,11 +245,30 @@ impl Builder {
             last_data: last / unit,
             beats: stream.beats(),
             output_units: lanes / unit,
-            capacity: (lanes + largest) / unit,
+            capacity: (room + largest) / unit,
         };
         let name = format!("{}_x{lanes}", stream.name);
         let output = self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges);
         self.module(&format!("{}_width", sanitize(layer)), layer, input, output, Kind::WidthConverter(converter));
+        output
+    }
+
+    /// Puts a queue for a whole vector before a unit that reads in bursts (it goes through its neuron folds between
+    /// them), where a width converter before it fills more slowly than the unit reads. Where lanes shrink or stay, the
+    /// writer's exit queue does that.
+    fn buffer(&mut self, input: StreamId, neuron_folds: usize, layer: &str) -> StreamId {
+        let widened = self.modules.last().is_some_and(|m| match &m.kind {
+            Kind::WidthConverter(w) => w.output_units > w.input_units,
+            _ => false,
+        });
+        if !widened || neuron_folds == 1 {
+            return input;
+        }
+        let stream = self.streams[input.0].clone();
+        let fifo = Fifo { depth: stream.beats() + 1 };
+        let name = format!("{}_buffered", stream.name);
+        let output = self.stream(&name, &stream.tensor, stream.lanes, stream.encoding, stream.order, stream.ranges);
+        self.module(&format!("{}_fifo", sanitize(layer)), layer, input, output, Kind::Fifo(fifo));
         output
     }
 
@@ -297,14 +323,13 @@ fn padded<T: Clone>(vector: &[T], lanes: usize, filler: T) -> Vec<Vec<T>> {
         .collect()
 }
 
-/// Which live rows each processing element serves: rows of equal accumulator width together where thresholds
-/// follow (the next layer permutes its columns); in source order where the row order is the output's.
-fn assign_rows(stage: &Stage, weights: &ndarray::Array2<i64>, inputs: &[Range], pe: usize) -> Vec<Vec<usize>> {
-    let rows = stage.rows.len();
+/// Which live rows each processing element serves: rows of equal accumulator width together (the next layer
+/// permutes its columns), or the source order where the row order is the output's.
+fn assign_rows(weights: &ndarray::Array2<i64>, inputs: &[Range], pe: usize, is_output: bool) -> Vec<Vec<usize>> {
+    let rows = weights.nrows();
     let full = rows.div_ceil(pe);
     // Lanes 0 .. with_full have a row in every neuron fold, the others one fewer.
     let with_full = if rows % pe == 0 { pe } else { rows % pe };
-    let is_output = stage.steps.is_none();
     if is_output {
         return (0..pe).map(|p| (p..rows).step_by(pe).collect()).collect();
     }

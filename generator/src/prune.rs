@@ -52,7 +52,10 @@ pub fn prune(network: &Network) -> Result<Pruned<'_>, GenerateError> {
     let mut links = chain.iter().skip(usize::from(map.is_some())).peekable();
     while let Some(link) = links.next() {
         let Op::Dense(dense) = &link.layer.op else {
-            return Err(unsupported(link.layer, "thresholds behind thresholds are not supported here; merge the quantizers"));
+            return Err(unsupported(
+                link.layer,
+                "thresholds behind thresholds are not supported here; merge the quantizers",
+            ));
         };
         let mut output = link.layer.output;
         let steps = links.next_if(|next| matches!(next.layer.op, Op::Threshold(_))).map(|next| {

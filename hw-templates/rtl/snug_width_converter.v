@@ -9,7 +9,7 @@
 //                 m_axis_tvalid <= (new level >= OUTPUT_UNITS)
 //             An edge with aresetn low sets level, the beat counter and both handshake registers to 0.
 // Latency     1: a beat taken at one edge can leave at the next, if it completes an output beat.
-// Throughput  full on the busier side, with CAPACITY = OUTPUT_UNITS + largest append.
+// Throughput  full on the busier side, if CAPACITY - largest append >= OUTPUT_UNITS + min(OUTPUT_UNITS, append) - 1.
 // Paths       none from m_axis_tready or s_axis_tvalid to any handshake output.
 
 `default_nettype none

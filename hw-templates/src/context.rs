@@ -5,13 +5,15 @@ use serde::Serialize;
 use crate::Template;
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 6] = [
+pub(crate) const ALL: [(&str, &str); 8] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
     (MapLane::NAME, MapLane::TEXT),
     (LabelSelect::NAME, LabelSelect::TEXT),
     (Top::NAME, Top::TEXT),
+    (Monitor::NAME, Monitor::TEXT),
+    (Testbench::NAME, Testbench::TEXT),
 ];
 
 macro_rules! template {
@@ -29,6 +31,8 @@ template!(Map, "map.v.tera");
 template!(MapLane, "map_lane.v.tera");
 template!(LabelSelect, "label_select.v.tera");
 template!(Top, "top.v.tera");
+template!(Monitor, "monitor.v.tera");
+template!(Testbench, "testbench.v.tera");
 
 /// A constant as its hexadecimal digits, and in decimal for the comment.
 #[derive(Clone, Debug, Serialize)]
@@ -496,4 +500,46 @@ pub struct Parameter {
     pub name: &'static str,
     /// Value.
     pub value: usize,
+}
+
+/// `monitor.v.tera`: prints the handshakes of inner streams.
+#[derive(Clone, Debug, Serialize)]
+pub struct Monitor {
+    /// Module name.
+    pub module: String,
+    /// The accelerator.
+    pub top: String,
+    /// Bits of the input bus.
+    pub s_bus: usize,
+    /// Bits of the output bus.
+    pub m_bus: usize,
+    /// Streams in order.
+    pub streams: Vec<String>,
+}
+
+/// `testbench.v.tera`: the self-checking testbench.
+#[derive(Clone, Debug, Serialize)]
+pub struct Testbench {
+    /// Module name.
+    pub module: String,
+    /// The accelerator.
+    pub top: String,
+    /// Bits of the input bus.
+    pub s_bus: usize,
+    /// Bits of the output bus.
+    pub m_bus: usize,
+    /// Frames sent.
+    pub frames: usize,
+    /// Beats in, all frames.
+    pub in_beats: usize,
+    /// Beats out, all frames.
+    pub out_beats: usize,
+    /// Beats in of a frame.
+    pub in_frame: usize,
+    /// Beats out of a frame.
+    pub out_frame: usize,
+    /// Beats in after which the first run is reset.
+    pub reset_at: usize,
+    /// Cycles without a beat that count as a deadlock.
+    pub quiet: u64,
 }

@@ -44,8 +44,7 @@ impl Templates {
     pub fn new() -> Result<Self, TemplateError> {
         let mut tera = Tera::new();
         for (name, text) in context::ALL {
-            tera.add_raw_template(name, text)
-                .map_err(|e| TemplateError { template: name, source: Box::new(e) })?;
+            tera.add_raw_template(name, text).map_err(|e| TemplateError { template: name, source: Box::new(e) })?;
         }
         tera.autoescape_on(Vec::<&'static str>::new());
         Ok(Templates { tera })

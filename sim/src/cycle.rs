@@ -49,7 +49,11 @@ impl std::fmt::Display for Trap {
         if let Some(row) = self.row {
             write!(f, " (channel {row})")?;
         }
-        write!(f, ", synapse fold {}: {} of {} bits overflows: {} became {}", self.fold, self.register, self.bits, self.value, self.became)
+        write!(
+            f,
+            ", synapse fold {}: {} of {} bits overflows: {} became {}",
+            self.fold, self.register, self.bits, self.value, self.became
+        )
     }
 }
 
@@ -210,7 +214,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         if passes[streams - 1] {
             let beat = run.outputs.len() % output.beats();
             let frame = run.outputs.len() / output.beats();
-                        let live = output.lanes.min(output.elements() - beat * output.lanes);
+            let live = output.lanes.min(output.elements() - beat * output.lanes);
             let values: Vec<i64> = machines[streams - 2].head().take(live).collect();
             for (lane, &value) in values.iter().enumerate() {
                 run.result[[frame, output.order[beat * output.lanes + lane]]] = value;

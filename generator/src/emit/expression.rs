@@ -33,7 +33,9 @@ pub fn field(name: &str, low: usize, encoding: Encoding, to: u32) -> String {
     match to.cmp(&bits) {
         std::cmp::Ordering::Equal => slice(high),
         std::cmp::Ordering::Less => slice(low + to as usize - 1),
-        std::cmp::Ordering::Greater if encoding.sign == Signedness::Unsigned => format!("{{{}'d0, {}}}", to - bits, slice(high)),
+        std::cmp::Ordering::Greater if encoding.sign == Signedness::Unsigned => {
+            format!("{{{}'d0, {}}}", to - bits, slice(high))
+        }
         std::cmp::Ordering::Greater => format!("{{{{{}{{{name}[{high}]}}}}, {}}}", to - bits, slice(high)),
     }
 }

@@ -23,7 +23,10 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
                 ClassWord { multiplier: word(m, bits), offset: word(o, bits) }
             };
             let mut words: Vec<ClassWord> = (0..beats).map(|b| word_of(b * lanes + lane)).collect();
-            if words.windows(2).all(|w| w[0].multiplier.bits == w[1].multiplier.bits && w[0].offset.bits == w[1].offset.bits) {
+            if words
+                .windows(2)
+                .all(|w| w[0].multiplier.bits == w[1].multiplier.bits && w[0].offset.bits == w[1].offset.bits)
+            {
                 words.clear();
             }
             let one = word_of(lane);

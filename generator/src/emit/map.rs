@@ -46,7 +46,8 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
     // A narrow type lacks one code: the most negative, or for an unsigned type the largest.
     let excluded = if signed { map.legal.lo - 1 } else { map.legal.hi + 1 };
     let nearest = if signed { map.legal.lo } else { map.legal.hi };
-    let narrow = input.encoding.sign != Signedness::Bipolar && input.encoding.decode(input.encoding.encode(excluded)) == excluded;
+    let narrow = input.encoding.sign != Signedness::Bipolar
+        && input.encoding.decode(input.encoding.encode(excluded)) == excluded;
     let illegal = if narrow { format!("x == {x_bits}'h{}", word(excluded, x_bits).bits) } else { "1'b0".to_owned() };
     let mut lane = MapLane {
         module: name.to_owned(),
@@ -65,7 +66,8 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
     };
     match &map.function {
         MapFunction::Clamp => {
-            lane.clamp = if narrow { format!("illegal ? {x_bits}'h{} : x", word(nearest, x_bits).bits) } else { "x".into() };
+            lane.clamp =
+                if narrow { format!("illegal ? {x_bits}'h{} : x", word(nearest, x_bits).bits) } else { "x".into() };
         }
         MapFunction::Table(tables) => {
             lane.table = Some(Table {
@@ -103,6 +105,8 @@ fn task(map: &Map) -> String {
         MapFunction::Clamp => format!("the codes {} as they are; any other is read as the nearest", map.legal),
         MapFunction::Table(t) if t.len() == 1 => "every code of the pins to its code, by table".to_owned(),
         MapFunction::Table(t) => format!("every code of the pins to its code, by one of {} tables", t.len()),
-        MapFunction::Search { channels, .. } => format!("every code of the pins to its code, by binary search ({} functions)", channels.len()),
+        MapFunction::Search { channels, .. } => {
+            format!("every code of the pins to its code, by binary search ({} functions)", channels.len())
+        }
     }
 }

@@ -31,10 +31,8 @@ pub fn context(
         })
         .collect();
     let layout = Layout::of(pe, &lanes);
-    let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
-        bits: layout.bits,
-        words: pe.weights.iter().map(|w| layout.word(w)).collect(),
-    });
+    let rom = (folds > 1 && layout.bits > 0)
+        .then(|| Rom { bits: layout.bits, words: pe.weights.iter().map(|w| layout.word(w)).collect() });
     let products: Vec<Product> =
         lanes.iter().enumerate().map(|(i, &lane)| product(pe, &plan.nodes[i], lane, &layout, input.encoding)).collect();
     // Operands may be cut to their product's width, and lanes without a weight are not read at all.
@@ -59,7 +57,10 @@ pub fn context(
     let mut ports: Vec<Port> = Vec::new();
     if several {
         ports = (0..stages.len())
-            .map(|k| Port { name: format!("channel{k}"), comment: format!("neuron fold of the value in threshold stage {k}") })
+            .map(|k| Port {
+                name: format!("channel{k}"),
+                comment: format!("neuron fold of the value in threshold stage {k}"),
+            })
             .collect();
         if unit.search.is_some_and(|s| s.bits > 0) && unit.pes.iter().any(mixed) {
             ports.push(Port { name: "channel_y".into(), comment: "neuron fold of y".into() });
@@ -256,7 +257,12 @@ fn result(pe: &Pe, unit: &MatrixVector, output: Encoding, several: bool) -> (Opt
 fn rows(pe: &Pe) -> String {
     let rows: Vec<String> = pe.rows.iter().map(|r| r.map_or_else(|| "none".to_owned(), |r| r.to_string())).collect();
     if rows.len() > 24 {
-        format!("source rows {}, ... {} ({} rows, one a neuron fold)", rows[..20].join(", "), rows[rows.len() - 1], rows.len())
+        format!(
+            "source rows {}, ... {} ({} rows, one a neuron fold)",
+            rows[..20].join(", "),
+            rows[rows.len() - 1],
+            rows.len()
+        )
     } else {
         format!("source row{} {}, one a neuron fold", if rows.len() == 1 { "" } else { "s" }, rows.join(", "))
     }

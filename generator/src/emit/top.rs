@@ -23,7 +23,8 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
             Output::Label => "streaming accelerator, the index of the best class out".into(),
         },
         about,
-        frame_error: if illegal { "a misplaced tlast, or a code that its type excludes" } else { "a misplaced tlast" }.into(),
+        frame_error: if illegal { "a misplaced tlast, or a code that its type excludes" } else { "a misplaced tlast" }
+            .into(),
         s_bus: bytes(input),
         s_bits: input.width(),
         m_bus: bytes(output),
@@ -34,7 +35,13 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
             .map(|s| StreamWires {
                 name: s.name.clone(),
                 width: s.width(),
-                comment: format!("{} x {}, {} elements: {}", s.lanes, type_name(s.encoding), s.elements(), comment(&s.tensor)),
+                comment: format!(
+                    "{} x {}, {} elements: {}",
+                    s.lanes,
+                    type_name(s.encoding),
+                    s.elements(),
+                    comment(&s.tensor)
+                ),
             })
             .collect(),
         input: input.name.clone(),
@@ -52,6 +59,11 @@ fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
     let input = dataflow.stream(module.input);
     let mut parameters = Vec::new();
     let mut name = format!("{}_{}", dataflow.top, module.name);
+    if let Kind::Fifo(f) = &module.kind {
+        name = "snug_fifo".to_owned();
+        parameters =
+            [("WIDTH", input.width()), ("DEPTH", f.depth)].map(|(name, value)| Parameter { name, value }).to_vec();
+    }
     if let Kind::WidthConverter(w) = &module.kind {
         name = "snug_width_converter".to_owned();
         parameters = [

@@ -156,7 +156,11 @@ fn tree_sum(nodes: &[Node], product: impl Fn(usize) -> i64, mut trap: impl FnMut
             Operation::Delay { of } => values[of],
         };
         let bits = node.width();
-        let kept = if node.signed() { sign_extend(value as u64, bits) } else { (value as u64 & generator::dataflow::mask(bits)) as i64 };
+        let kept = if node.signed() {
+            sign_extend(value as u64, bits)
+        } else {
+            (value as u64 & generator::dataflow::mask(bits)) as i64
+        };
         if kept != value {
             trap(i, value, bits, kept);
         }

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use generator::dataflow::{Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend};
+use generator::dataflow::{
+    Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+};
 
 use super::Trap;
 use super::arithmetic::Arithmetic;
@@ -26,6 +28,8 @@ pub enum Machine<'a> {
     Pipeline(Box<Pipeline<'a>>),
     /// Width converter.
     Converter(Converter),
+    /// Queue.
+    Fifo(Fifo),
 }
 
 impl<'a> Machine<'a> {
@@ -33,8 +37,27 @@ impl<'a> Machine<'a> {
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            _ => Machine::Pipeline(Box::new(Pipeline::new(module, input, output))),
+            Kind::Fifo(f) => Machine::Fifo(Fifo {
+                depth: f.depth,
+                lanes: input.lanes,
+                data: VecDeque::new(),
+                level: 0,
+                ready: false,
+            }),
+            Kind::MatrixVector(unit) => {
+                let arithmetic = Box::new(Arithmetic::new(unit, input));
+                let work = Work::MatrixVector { unit, arithmetic };
+                Self::pipeline(module, work, (unit.neuron_folds, unit.synapse_folds), output)
+            }
+            Kind::Map(map) => Self::pipeline(module, Work::Map { map, input, beat: 0 }, (1, 1), output),
+            Kind::LabelSelect(select) => {
+                Self::pipeline(module, Work::LabelSelect { select, values: Vec::new() }, (1, input.beats()), output)
+            }
         }
+    }
+
+    fn pipeline(module: &'a Module, work: Work<'a>, folds: (usize, usize), output: &Stream) -> Self {
+        Machine::Pipeline(Box::new(Pipeline::new(module, work, folds, output)))
     }
 
     /// `m_axis_tvalid`.
@@ -42,6 +65,7 @@ impl<'a> Machine<'a> {
         match self {
             Machine::Pipeline(p) => p.level > 0,
             Machine::Converter(c) => c.valid,
+            Machine::Fifo(f) => f.level > 0,
         }
     }
 
@@ -50,6 +74,7 @@ impl<'a> Machine<'a> {
         match self {
             Machine::Pipeline(p) => p.available && p.neuron == 0,
             Machine::Converter(c) => c.ready,
+            Machine::Fifo(f) => f.ready,
         }
     }
 
@@ -58,6 +83,7 @@ impl<'a> Machine<'a> {
         let (data, lanes) = match self {
             Machine::Pipeline(p) => (&p.data, p.lanes),
             Machine::Converter(c) => (&c.data, c.output_lanes),
+            Machine::Fifo(f) => (&f.data, f.lanes),
         };
         data.iter().take(lanes).copied()
     }
@@ -67,6 +93,7 @@ impl<'a> Machine<'a> {
         match self {
             Machine::Pipeline(p) => p.step(beat, popped, island),
             Machine::Converter(c) => c.step(beat, popped),
+            Machine::Fifo(f) => f.step(beat, popped),
         }
     }
 
@@ -75,6 +102,7 @@ impl<'a> Machine<'a> {
         match self {
             Machine::Pipeline(p) => p.level,
             Machine::Converter(c) => c.level,
+            Machine::Fifo(f) => f.level,
         }
     }
 
@@ -113,16 +141,8 @@ enum Work<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    fn new(module: &'a Module, input: &'a Stream, output: &'a Stream) -> Self {
-        let (work, neuron_folds, synapse_folds) = match &module.kind {
-            Kind::MatrixVector(unit) => {
-                let arithmetic = Box::new(Arithmetic::new(unit, input));
-                (Work::MatrixVector { unit, arithmetic }, unit.neuron_folds, unit.synapse_folds)
-            }
-            Kind::Map(map) => (Work::Map { map, input, beat: 0 }, 1, 1),
-            Kind::LabelSelect(select) => (Work::LabelSelect { select, values: Vec::new() }, 1, input.beats()),
-            Kind::WidthConverter(_) => unreachable_converter(),
-        };
+    fn new(module: &'a Module, work: Work<'a>, folds: (usize, usize), output: &Stream) -> Self {
+        let (neuron_folds, synapse_folds) = folds;
         let credits = module.queue_depth();
         let latency = module.pipeline() as u64;
         Pipeline {
@@ -228,7 +248,9 @@ impl<'a> Pipeline<'a> {
                                 pe: index,
                                 row,
                                 fold: o.fold,
-                                register: o.node.map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
+                                register: o
+                                    .node
+                                    .map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
                                 value: o.value,
                                 bits: o.bits,
                                 became: o.became,
@@ -247,16 +269,35 @@ impl<'a> Pipeline<'a> {
                     let value = select.multiplier[i] * values[i] + select.offset[i];
                     sign_extend(value as u64, select.value_bits)
                 };
-                let best = (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
+                let best =
+                    (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
                 self.data.push_back(best as i64);
             }
         }
     }
 }
 
-/// Width converters have a machine of their own; `Machine::new` tells them apart before it gets here.
-fn unreachable_converter<T>() -> T {
-    unreachable!("a width converter is no pipeline")
+/// `snug_fifo`.
+pub struct Fifo {
+    depth: usize,
+    lanes: usize,
+    data: VecDeque<i64>,
+    level: usize,
+    ready: bool,
+}
+
+impl Fifo {
+    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+        if popped {
+            self.data.drain(..self.lanes);
+            self.level -= 1;
+        }
+        if let Some(beat) = beat {
+            self.data.extend(beat);
+            self.level += 1;
+        }
+        self.ready = self.level < self.depth;
+    }
 }
 
 /// `snug_width_converter`.
@@ -304,7 +345,8 @@ impl Converter {
         }
         if let Some(beat) = beat {
             let last = self.beat == self.beats - 1;
-            let (units, data) = if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
+            let (units, data) =
+                if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
             self.data.extend(beat.take(data * self.unit));
             self.data.extend(std::iter::repeat_n(0, (units - data) * self.unit));
             self.level += units;
