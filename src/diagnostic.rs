@@ -5,7 +5,11 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use generator::error::GenerateError;
 use quantizer::certificate::TargetError;
+use quantizer::import::ImportError;
+use quantizer::onnx::file::{FileError, OtherFormat};
+use sim::tools::ToolError;
 use serde::Serialize;
 
 use crate::codes::CodeError;
@@ -128,8 +132,19 @@ impl Diagnostic for Blocker {
 impl From<&Error> for Report {
     fn from(error: &Error) -> Self {
         let (code, help) = describe(error);
-        let exit = if matches!(error, Error::Tool(_)) { TOOL } else { INPUT };
-        Report { exit, code, message: with_sources(error), help, blockers: blockers(error) }
+        let exit = if matches!(error, Error::Tool(_) | Error::Verilator(_) | Error::Yosys(_)) { TOOL } else { INPUT };
+        Report { exit, code, message: message(error), help, blockers: blockers(error) }
+    }
+}
+
+/// What happened, in one line where there are blockers below it.
+fn message(error: &Error) -> String {
+    match error {
+        Error::Import(ImportError::Blocked { file, blockers }) => {
+            let n = blockers.len();
+            format!("'{file}' cannot be built: {n} {} in the way", if n == 1 { "thing stands" } else { "things stand" })
+        }
+        other => with_sources(other),
     }
 }
 
@@ -151,6 +166,15 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 fn blockers(error: &Error) -> Vec<Blocker> {
     let plain = |e: &dyn Display| Blocker { code: "network::invalid", message: e.to_string(), help: None };
     match error {
+        Error::Import(ImportError::Blocked { blockers, .. }) => {
+            let hint = |hint: &str| Some(hint.to_owned()).filter(|h| !h.is_empty());
+            let blocker = |b: &quantizer::import::Blocker| Blocker {
+                code: "import::blocked",
+                message: b.to_string(),
+                help: hint(&b.hint),
+            };
+            blockers.iter().map(blocker).collect()
+        }
         Error::Invalid(found) => found.iter().map(|e| plain(e)).collect(),
         _ => vec![],
     }
@@ -160,7 +184,11 @@ fn blockers(error: &Error) -> Vec<Blocker> {
 fn describe(error: &Error) -> (&'static str, Option<String>) {
     match error {
         Error::Model(e) => model(e),
-        Error::Import(_) => ("import", None),
+        Error::Import(e) => import(e),
+        Error::Generate(e) => generate(e),
+        Error::Cycle(_) => ("cycle", None),
+        Error::Verilator(e) => ("verilator", tool_advice(e)),
+        Error::Yosys(e) => ("yosys", tool_advice(e)),
         Error::Store { .. } => ("network::damaged", Some("make it again from its .onnx file".to_owned())),
         Error::Data(e) => data(e),
         Error::Codes(e) => codes(e),
@@ -189,6 +217,63 @@ fn model(error: &ModelError) -> (&'static str, Option<String>) {
         ModelError::Number { .. } => ("usage", None),
         ModelError::InputType(_) => ("usage", None),
     }
+}
+
+const BREVITAS: &str = "export a quantized PyTorch model with Brevitas:
+    from brevitas.export import export_qonnx
+    export_qonnx(model, args=torch.zeros(1, 784), export_path=\"model.onnx\")";
+const QKERAS: &str = "export a QKeras model with qonnx:
+    from qonnx.converters import from_keras
+    from_keras(model, output_path=\"model.onnx\")";
+const QDQ: &str = "convert it with qonnx:
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.qcdq_to_qonnx import QCDQToQuant
+    ModelWrapper(\"qdq.onnx\").transform(QCDQToQuant()).save(\"model.onnx\")
+or export QONNX from Brevitas instead: export_qonnx(model, args=example, export_path=\"model.onnx\")";
+
+fn import(error: &ImportError) -> (&'static str, Option<String>) {
+    match error {
+        ImportError::File(FileError::Other { format: OtherFormat::Torch, .. }) => {
+            ("import::torch", Some(BREVITAS.to_owned()))
+        }
+        ImportError::File(FileError::Other { format: OtherFormat::Keras, .. }) => {
+            ("import::keras", Some(QKERAS.to_owned()))
+        }
+        ImportError::File(FileError::Truncated { .. }) => {
+            ("import::truncated", Some("copy or download the file again".to_owned()))
+        }
+        ImportError::File(FileError::NotOnnx { .. }) => {
+            ("import::not_onnx", Some("a model is an .onnx file, a snug network (.safetensors) or a generated folder".to_owned()))
+        }
+        ImportError::File(_) => ("import::file", None),
+        ImportError::Graph { .. } => ("import::graph", None),
+        ImportError::Qdq { .. } => ("import::qdq", Some(QDQ.to_owned())),
+        ImportError::Float { .. } => ("import::float", Some(format!("quantize it, then {BREVITAS}"))),
+        ImportError::Blocked { .. } => ("import::blocked", None),
+    }
+}
+
+fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
+    match error {
+        GenerateError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
+        GenerateError::Folding { .. } => ("folding", None),
+        GenerateError::Target { .. } => ("folding", None),
+        GenerateError::TopName(_) => ("usage", None),
+        GenerateError::Unsupported { .. } | GenerateError::NoLabel { .. } => ("generate::unsupported", None),
+        GenerateError::Template(_) => ("generate::template", Some("this is a defect of snug: please report it".to_owned())),
+    }
+}
+
+/// The advice of a tool's error, wherever it is among the causes.
+fn tool_advice(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut error = Some(error);
+    while let Some(e) = error {
+        if let Some(tool) = e.downcast_ref::<ToolError>() {
+            return tool.advice();
+        }
+        error = e.source();
+    }
+    None
 }
 
 fn data(error: &DataError) -> (&'static str, Option<String>) {

@@ -46,6 +46,18 @@ pub enum Error {
     /// The golden model refused.
     #[error(transparent)]
     Golden(#[from] sim::golden::GoldenError),
+    /// The generator refused.
+    #[error(transparent)]
+    Generate(#[from] generator::error::GenerateError),
+    /// The cycle engine refused.
+    #[error(transparent)]
+    Cycle(#[from] sim::cycle::CycleError),
+    /// Verilator, or the model that it built, failed.
+    #[error(transparent)]
+    Verilator(#[from] sim::cosim::CosimError),
+    /// Yosys failed.
+    #[error(transparent)]
+    Yosys(#[from] sim::yosys::YosysError),
     /// A generated folder that cannot be written.
     #[error(transparent)]
     OutputDir(#[from] OutputDirError),

@@ -15,6 +15,8 @@ mod diagnostic;
 mod doctor;
 mod error;
 mod files;
+mod folding;
+mod generate;
 mod inputs;
 mod inspect;
 mod model;
@@ -51,6 +53,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
+    Generate(generate::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
     /// Print a shell completion script
@@ -97,6 +100,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
+        Command::Generate(args) => generate::run(&args, console),
         Command::Simulate(args) => simulate::run(&args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

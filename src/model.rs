@@ -12,7 +12,7 @@ use crate::error::{Error, ModelError};
 use crate::output_dir;
 
 /// The stored network of a generated folder.
-const STORED: &str = "network.safetensors";
+pub const STORED: &str = "network.safetensors";
 
 /// The MODEL, and how to read its input.
 #[derive(Debug, clap::Args)]

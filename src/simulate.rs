@@ -10,13 +10,19 @@ use serde::Serialize;
 use sim::golden;
 
 use crate::Outcome;
-use crate::console::Console;
+use crate::console::{Console, json};
 use crate::data::{DataError, labels::labels, npy, npz};
 use crate::error::Error;
 use crate::files;
+use crate::folding::FoldingArgs;
 use crate::inputs::{InputArgs, Inputs};
 use crate::model::ModelArgs;
 use crate::progress::Progress;
+
+mod engines;
+mod problem;
+
+use problem::Problem;
 
 /// Run a network on data
 #[derive(Debug, clap::Args)]
@@ -25,9 +31,14 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     inputs: InputArgs,
-    /// What computes: the integers themselves
-    #[arg(long, value_enum, default_value = "golden")]
+    /// What computes
+    #[arg(long, value_enum, default_value = "cycle")]
     engine: Engine,
+    #[command(flatten)]
+    folding: FoldingArgs,
+    /// Random gaps at the input, random stalls at the output; --seed draws them
+    #[arg(long, value_enum, default_value = "none")]
+    stall: StallArg,
     /// Class indices of all samples of --inputs: .npy, IDX or CSV
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -37,9 +48,12 @@ pub struct Args {
     /// Write integers instead of real units
     #[arg(long)]
     raw: bool,
-    /// Write every tensor as .npz, keyed by its ONNX name
+    /// Write every tensor (golden's) as .npz, keyed by its ONNX name
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
+    /// Write waves (.vcd or .fst) of the Verilog
+    #[arg(long, value_name = "FILE")]
+    waves: Option<PathBuf>,
 }
 
 /// What computes.
@@ -47,9 +61,28 @@ pub struct Args {
 enum Engine {
     /// The network on integers
     Golden,
+    /// The hardware clock by clock, in snug
+    Cycle,
+    /// The emitted Verilog, in Verilator
+    Verilator,
+    /// All of them, compared with each other
+    All,
 }
 
-/// One engine's run; the keys of cli.md.
+/// Where streams wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum StallArg {
+    /// Nowhere
+    None,
+    /// Gaps between input beats
+    Input,
+    /// An output that is not ready
+    Output,
+    /// Both
+    Both,
+}
+
+/// One engine's run; the keys of cli.md come first.
 #[derive(Debug, Serialize)]
 struct Summary {
     engine: &'static str,
@@ -61,52 +94,73 @@ struct Summary {
     cycles: Option<u64>,
     interval: Option<u64>,
     latency: Option<u64>,
+    /// Values that did not fit their register; null where the engine does not watch.
+    overflows: Option<u64>,
+    /// The first places where things went wrong, each with the command that replays it.
+    problems: Vec<Problem>,
 }
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+const SCHEMA: &str = "snug.simulate/1";
 
 /// Runs the command.
 ///
 /// # Errors
-/// If model or data cannot be used, or a file cannot be written.
+/// If model or data cannot be used, a tool is missing or fails, or a file cannot be written.
 pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let model = args.model.open()?;
     let network = &model.network;
     let inputs = args.inputs.read(&model, console)?;
     let labels = args.labels.as_ref().map(|path| labels_of(path, args, &inputs, network)).transpose()?;
-    let scales = network.tensor(network.output).scale.as_deref();
-    if args.outputs.is_some() && !args.raw && scales.is_none() {
+    if args.outputs.is_some() && !args.raw && network.tensor(network.output).scale.is_none() {
         return Err(Error::Usage {
             message: format!("the codes of the output '{}' have no affine meaning in real units", network.output_name),
             help: Some("--raw writes the integers".to_owned()),
         });
     }
-    let golden = {
+    let reference = {
         let _progress = Progress::start(console, format!("golden: {} samples", inputs.codes.nrows()));
         golden::run(network, inputs.codes.view())?
     };
-    let summary = match args.engine {
-        Engine::Golden => Summary {
-            engine: "golden",
-            samples: golden.nrows(),
-            correct: correct(network, golden.view(), labels.as_deref(), console),
-            mismatches: 0,
-            cycles: None,
-            interval: None,
-            latency: None,
-        },
-    };
-    if let Some(path) = &args.outputs {
-        files::write(path, |out| write_outputs(out, network, golden.view(), args.raw))?;
+    let answers = engines::run(args, &model, &inputs, &reference, console)?;
+    // Every engine is compared with golden; the last one's outputs are those asked for.
+    if let (Some(path), Some(last)) = (&args.outputs, answers.last()) {
+        files::write(path, |out| write_outputs(out, network, last.outputs.view(), args.raw))?;
     }
     if let Some(path) = &args.dump {
         let tensors = golden::run_all(network, inputs.codes.view())?;
         files::write(path, |out| dump(out, network, &tensors, args.raw, console))?;
     }
-    if console.json {
-        console.print_json("snug.simulate/1", &summary)?;
-    } else {
-        console.print(text(&summary))?;
+    let summaries: Vec<Summary> = answers
+        .into_iter()
+        .map(|a| Summary {
+            engine: a.engine,
+            samples: a.outputs.nrows(),
+            correct: correct(network, a.outputs.view(), labels.as_deref(), console),
+            mismatches: a.outputs.iter().zip(&reference).filter(|(got, expected)| got != expected).count(),
+            cycles: a.cycles,
+            interval: a.interval,
+            latency: a.latency,
+            overflows: a.overflows,
+            problems: a.problems,
+        })
+        .collect();
+    match &summaries[..] {
+        [summary] if console.json => console.print_json(SCHEMA, summary)?,
+        all if console.json => {
+            let all: Vec<Versioned> = all.iter().map(|summary| Versioned { schema: SCHEMA, summary }).collect();
+            console.print(json(&all))?;
+        }
+        all => console.print(all.iter().map(text).collect::<Vec<_>>().join("\n"))?,
     }
-    Ok(if summary.mismatches == 0 { Outcome::Fine } else { Outcome::Failed })
+    let fine = summaries.iter().all(|s| s.mismatches == 0 && s.problems.is_empty());
+    Ok(if fine { Outcome::Fine } else { Outcome::Failed })
 }
 
 /// The labels of the selected samples.
@@ -198,10 +252,24 @@ fn dump(
 }
 
 fn text(s: &Summary) -> String {
-    let mut text = format!("{}: {} samples", s.engine, s.samples);
+    let mut text = format!("{:9}  {} samples", s.engine, s.samples);
     if let Some(correct) = s.correct {
         let percent = 100.0 * correct as f64 / s.samples.max(1) as f64;
         text += &format!(", {correct} right ({percent:.2} %)");
+    }
+    if s.engine != "golden" {
+        text += &match s.mismatches {
+            0 => ", equal to golden".to_owned(),
+            n => format!(", {n} outputs DIFFER from golden"),
+        };
+    }
+    for (name, figure) in [("cycles", s.cycles), ("interval", s.interval), ("latency", s.latency)] {
+        if let Some(figure) = figure {
+            text += &format!(", {name} {figure}");
+        }
+    }
+    for problem in &s.problems {
+        text += &format!("\n  {problem}");
     }
     text
 }
