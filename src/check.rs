@@ -125,10 +125,16 @@ fn text(report: &Report, with_target: bool) -> String {
     lines.join("\n")
 }
 
-/// The beginning of a vector.
+/// A vector, if it is short; else how often it has which value.
 fn vector(v: &[i64]) -> String {
-    const SHOWN: usize = 16;
-    let head: Vec<String> = v.iter().take(SHOWN).map(ToString::to_string).collect();
-    let more = if v.len() > SHOWN { format!(", ... ({} in all)", v.len()) } else { String::new() };
-    format!("[{}{more}]", head.join(", "))
+    const SHORT: usize = 32;
+    if v.len() <= SHORT {
+        return format!("{v:?}");
+    }
+    let mut counts = std::collections::BTreeMap::new();
+    for &x in v {
+        *counts.entry(x).or_insert(0usize) += 1;
+    }
+    let counts: Vec<String> = counts.iter().rev().map(|(x, n)| format!("{n} x {x}")).collect();
+    format!("of {} codes ({}; --json lists them)", v.len(), counts.join(", "))
 }

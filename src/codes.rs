@@ -11,7 +11,7 @@ use num_bigint::BigInt;
 use num_traits::{ToPrimitive, Zero};
 use quantizer::datatype::DataType;
 use quantizer::import::ValueError;
-use quantizer::rational::{Rational, from_f64};
+use quantizer::rational::{Rational, from_f64, to_f64};
 use thiserror::Error;
 
 use crate::data::{Kind, Precision, Samples, Values, shape};
@@ -41,8 +41,17 @@ pub struct Normalise {
 }
 
 impl Normalise {
-    fn is_none(&self) -> bool {
+    /// Whether there is nothing to do.
+    pub fn is_none(&self) -> bool {
         self.mean.is_empty() && self.std.is_empty()
+    }
+
+    /// [`Normalise::apply`] in floats: to see how near to a decision a value lies, never to decide.
+    pub fn approximate(&self, value: f64, channel: usize) -> f64 {
+        match from_f64(value) {
+            Some(exact) if !self.is_none() => to_f64(&self.apply(exact, channel)),
+            _ => value,
+        }
     }
 
     fn apply(&self, value: Rational, channel: usize) -> Rational {

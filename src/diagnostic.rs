@@ -95,7 +95,17 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        for (i, blocker) in self.blockers.iter().enumerate() {
+            write!(f, "\n  {}. {}", i + 1, blocker.message)?;
+            // Where the same way out follows, it is said once.
+            if let Some(help) = blocker.help.as_ref().filter(|h| {
+                self.blockers.get(i + 1).and_then(|next| next.help.as_ref()) != Some(*h)
+            }) {
+                write!(f, "\n     {help}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -106,24 +116,6 @@ impl Diagnostic for Report {
         Some(Box::new(format!("snug::{}", self.code)))
     }
 
-    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        self.help.as_ref().map(|h| Box::new(h) as Box<dyn Display>)
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        (!self.blockers.is_empty()).then(|| Box::new(self.blockers.iter().map(|b| b as &dyn Diagnostic)) as _)
-    }
-}
-
-impl Display for Blocker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Blocker {}
-
-impl Diagnostic for Blocker {
     fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
         self.help.as_ref().map(|h| Box::new(h) as Box<dyn Display>)
     }
@@ -299,7 +291,8 @@ fn data(error: &DataError) -> (&'static str, Option<String>) {
 fn codes(error: &CodeError) -> (&'static str, Option<String>) {
     match error {
         CodeError::NoCode { .. } => {
-            ("data::code", Some("--input-type says what the pins carry, and `snug inspect` shows it".to_owned()))
+            ("data::code", Some("`snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes \
+                only, its .onnx file real values too".to_owned()))
         }
         CodeError::OffGrid { .. } => (
             "data::code",

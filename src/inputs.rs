@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use crate::codes;
 use crate::console::Console;
-use crate::data::{self, Layout, Selection, fit};
+use crate::data::{self, Layout, Samples, Selection, fit};
 use crate::error::Error;
 use crate::model::Model;
 
@@ -29,7 +29,11 @@ pub struct InputArgs {
 
 /// Samples as the pins get them.
 pub struct Inputs {
-    /// `[samples, elements]`.
+    /// The file that they come from.
+    pub path: PathBuf,
+    /// The data themselves.
+    pub samples: Samples,
+    /// What the pins get: `[samples, elements]`.
     pub codes: Array2<i64>,
     /// Which of the file's samples these are.
     pub indices: Vec<usize>,
@@ -50,6 +54,6 @@ impl InputArgs {
         let samples = samples.take(&indices);
         let (codes, notes) = model.with_pins(|pins| codes::codes(&self.inputs, &samples, pins, &model.normalise))?;
         notes.into_iter().for_each(|note| console.note(note));
-        Ok(Inputs { codes, indices, available })
+        Ok(Inputs { path: self.inputs.clone(), samples, codes, indices, available })
     }
 }

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod check;
 mod codes;
+mod compare;
 mod console;
 mod data;
 mod diagnostic;
@@ -53,6 +54,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
+    Compare(compare::Args),
     Generate(generate::Args),
     Simulate(simulate::Args),
     Doctor(doctor::Args),
@@ -100,6 +102,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
+        Command::Compare(args) => compare::run(&args, console),
         Command::Generate(args) => generate::run(&args, console),
         Command::Simulate(args) => simulate::run(&args, console),
         Command::Completions { shell } => {

@@ -89,8 +89,8 @@ pub fn write(dir: &Path, files: &Files, force: bool) -> Result<(), OutputDirErro
         if dir.exists() { dir.canonicalize() } else { std::path::absolute(dir) }.map_err(failed("find", dir))?;
     let parent = target.parent().unwrap_or(&target);
     std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
-    let staging = beside(parent).map_err(failed("create a folder in", parent))?;
-    let fresh = staging.path().join("new");
+    let staging = Staging::beside(parent)?;
+    let fresh = staging.0.join("new");
     std::fs::create_dir(&fresh).map_err(failed("create", &fresh))?;
     let manifest = manifest(files).into_bytes();
     for (name, bytes) in files.iter().map(|(n, b)| (n.as_str(), b)).chain([(MANIFEST, &manifest)]) {
@@ -100,7 +100,7 @@ pub fn write(dir: &Path, files: &Files, force: bool) -> Result<(), OutputDirErro
         }
         std::fs::write(&path, bytes).map_err(failed("write", &path))?;
     }
-    swap(&target, &fresh, &staging.path().join("old"))
+    swap(&target, &fresh, &staging.0.join("old"))
 }
 
 /// How `dir` differs from `files`: `rtl/top.v (differs)`, `io.json (missing)`, `notes.txt (added)`.
@@ -201,8 +201,27 @@ fn hashes(dir: &Path) -> Result<BTreeMap<String, String>, OutputDirError> {
 }
 
 /// A folder beside the target, thus on its file system, that disappears when dropped.
-fn beside(parent: &Path) -> io::Result<tempfile::TempDir> {
-    tempfile::Builder::new().prefix(".snug-").tempdir_in(parent)
+struct Staging(PathBuf);
+
+impl Staging {
+    fn beside(parent: &Path) -> Result<Self, OutputDirError> {
+        for n in 0.. {
+            let path = parent.join(format!(".snug-{}-{n}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Staging(path)),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(failed("create a folder in", parent)(e)),
+            }
+        }
+        Err(failed("create a folder in", parent)(io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed is left: the result stands already, or its error is on the way.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Puts `fresh` in the place of `target`, which moves to `old`; if that fails half-way, it moves back.
