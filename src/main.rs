@@ -25,6 +25,7 @@ mod output_dir;
 mod progress;
 mod simulate;
 mod suggest;
+mod synth;
 
 use console::Console;
 use diagnostic::Report;
@@ -57,6 +58,7 @@ enum Command {
     Compare(compare::Args),
     Generate(generate::Args),
     Simulate(simulate::Args),
+    Synth(synth::Args),
     Doctor(doctor::Args),
     /// Print a shell completion script
     Completions {
@@ -101,6 +103,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
+        Command::Synth(args) => synth::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Compare(args) => compare::run(&args, console),
         Command::Generate(args) => generate::run(&args, console),

@@ -39,8 +39,7 @@ impl<'a> Machine<'a> {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
             Kind::Fifo(f) => Machine::Fifo(Fifo {
                 depth: f.depth,
-                lanes: input.lanes,
-                data: VecDeque::new(),
+                data: Line::new(input.lanes),
                 level: 0,
                 ready: false,
             }),
@@ -79,17 +78,16 @@ impl<'a> Machine<'a> {
     }
 
     /// The beat on `m_axis`.
-    pub fn head(&self) -> impl Iterator<Item = i64> + use<'_, 'a> {
-        let (data, lanes) = match self {
-            Machine::Pipeline(p) => (&p.data, p.lanes),
-            Machine::Converter(c) => (&c.data, c.output_lanes),
-            Machine::Fifo(f) => (&f.data, f.lanes),
-        };
-        data.iter().take(lanes).copied()
+    pub fn head(&self) -> &[i64] {
+        match self {
+            Machine::Pipeline(p) => p.data.front(),
+            Machine::Converter(c) => c.data.front(),
+            Machine::Fifo(f) => f.data.front(),
+        }
     }
 
     /// One rising edge: the beat taken, if any, and whether the beat on `m_axis` was taken.
-    pub fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+    pub fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         match self {
             Machine::Pipeline(p) => p.step(beat, popped, island),
             Machine::Converter(c) => c.step(beat, popped),
@@ -119,7 +117,6 @@ pub struct Pipeline<'a> {
     neuron_folds: usize,
     synapse_folds: usize,
     latency: u64,
-    lanes: usize,
     // Sequencer.
     neuron: usize,
     synapse: usize,
@@ -127,7 +124,7 @@ pub struct Pipeline<'a> {
     available: bool,
     // Beats on their way to the queue (their due cycles), then those in it: `level` of them, the oldest first.
     due: VecDeque<u64>,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     overrun: bool,
     frame: u64,
@@ -135,7 +132,7 @@ pub struct Pipeline<'a> {
 
 /// What the pipeline computes.
 enum Work<'a> {
-    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic> },
+    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic<'a>> },
     Map { map: &'a Map, input: &'a Stream, beat: usize },
     LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
 }
@@ -151,20 +148,19 @@ impl<'a> Pipeline<'a> {
             neuron_folds,
             synapse_folds,
             latency,
-            lanes: output.lanes,
             neuron: 0,
             synapse: 0,
             credits,
             available: false,
             due: VecDeque::new(),
-            data: VecDeque::new(),
+            data: Line::new(output.lanes),
             level: 0,
             overrun: false,
             frame: 0,
         }
     }
 
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         let replay = self.available && self.neuron != 0;
         let fire = beat.is_some() || replay;
         let last = self.synapse == self.synapse_folds - 1;
@@ -174,7 +170,7 @@ impl<'a> Pipeline<'a> {
         // The queue: the beat that left, then the one whose due cycle this is.
         let depth = self.module.queue_depth();
         if popped {
-            self.data.drain(..self.lanes);
+            self.data.pop();
         }
         let room = self.level < depth;
         self.level -= usize::from(popped);
@@ -206,22 +202,22 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Keeps a beat of the vector.
-    fn take(&mut self, beat: impl Iterator<Item = i64>) {
+    fn take(&mut self, beat: &[i64]) {
         match &mut self.work {
             Work::MatrixVector { arithmetic, .. } => arithmetic.load(self.synapse, beat),
             Work::Map { map, input, beat: at } => {
                 let select = map.select.get(*at % map.select.len().max(1));
-                for (lane, code) in beat.enumerate() {
+                self.data.push(beat.iter().enumerate().map(|(lane, &code)| {
                     let which = select.map_or(0, |s| s.get(lane).copied().unwrap_or(0));
-                    self.data.push_back(map.apply(input.encoding, which, input.encoding.encode(code)));
-                }
+                    map.apply(input.encoding, which, input.encoding.encode(code))
+                }));
                 *at += 1;
             }
             Work::LabelSelect { values, .. } => {
                 if self.synapse == 0 {
                     values.clear();
                 }
-                values.extend(beat);
+                values.extend_from_slice(beat);
             }
         }
     }
@@ -231,37 +227,31 @@ impl<'a> Pipeline<'a> {
         let (cycle, frame, module) = (island.cycle, self.frame, self.module);
         match &mut self.work {
             Work::MatrixVector { unit, arithmetic } => {
-                for (index, pe) in unit.pes.iter().enumerate() {
-                    let row = pe.rows[self.neuron];
-                    let value = arithmetic.sum(self.neuron, index, |o| {
-                        // A lane without a row computes something that nobody reads.
-                        if row.is_none() {
-                            return;
-                        }
-                        *island.trapped += 1;
-                        if island.traps.len() < TRAPS_KEPT {
-                            island.traps.push(Trap {
-                                cycle,
-                                frame,
-                                module: module.name.clone(),
-                                layer: module.layer.clone(),
-                                pe: index,
-                                row,
-                                fold: o.fold,
-                                register: o
-                                    .node
-                                    .map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
-                                value: o.value,
-                                bits: o.bits,
-                                became: o.became,
-                            });
-                        }
-                    });
-                    self.data.push_back(match unit.search {
-                        Some(search) => search.apply(&pe.words[self.neuron], value),
-                        None => value,
-                    });
+                let (sums, overflows) = arithmetic.sum(self.neuron);
+                for o in overflows {
+                    // A lane without a row computes something that nobody reads.
+                    let Some(row) = unit.pes[o.pe].rows[self.neuron] else { continue };
+                    *island.trapped += 1;
+                    if island.traps.len() < TRAPS_KEPT {
+                        island.traps.push(Trap {
+                            cycle,
+                            frame,
+                            module: module.name.clone(),
+                            layer: module.layer.clone(),
+                            pe: o.pe,
+                            row,
+                            fold: o.fold,
+                            register: o.node.map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
+                            value: o.value,
+                            bits: o.bits,
+                            became: o.became,
+                        });
+                    }
                 }
+                self.data.push(unit.pes.iter().zip(sums).map(|(pe, &value)| match unit.search {
+                    Some(search) => search.apply(&pe.words[self.neuron], value),
+                    None => value,
+                }));
             }
             Work::Map { .. } => {}
             Work::LabelSelect { select, values } => {
@@ -271,8 +261,38 @@ impl<'a> Pipeline<'a> {
                 };
                 let best =
                     (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
-                self.data.push_back(best as i64);
+                self.data.push(std::iter::once(best as i64));
             }
+        }
+    }
+}
+
+/// Values in a row, taken away from the front a beat at a time.
+struct Line {
+    lanes: usize,
+    values: Vec<i64>,
+    start: usize,
+}
+
+impl Line {
+    fn new(lanes: usize) -> Self {
+        Line { lanes, values: Vec::new(), start: 0 }
+    }
+
+    fn front(&self) -> &[i64] {
+        &self.values[self.start..self.start + self.lanes]
+    }
+
+    fn push(&mut self, values: impl Iterator<Item = i64>) {
+        self.values.extend(values);
+    }
+
+    fn pop(&mut self) {
+        self.start += self.lanes;
+        // Moving what is left to the front now and then keeps beats contiguous at a cost of less than a copy each.
+        if self.start >= self.values.len() / 2 && self.start >= 512 {
+            self.values.drain(..self.start);
+            self.start = 0;
         }
     }
 }
@@ -280,20 +300,19 @@ impl<'a> Pipeline<'a> {
 /// `snug_fifo`.
 pub struct Fifo {
     depth: usize,
-    lanes: usize,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     ready: bool,
 }
 
 impl Fifo {
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
         if popped {
-            self.data.drain(..self.lanes);
+            self.data.pop();
             self.level -= 1;
         }
         if let Some(beat) = beat {
-            self.data.extend(beat);
+            self.data.push(beat.iter().copied());
             self.level += 1;
         }
         self.ready = self.level < self.depth;
@@ -308,9 +327,8 @@ pub struct Converter {
     last_data: usize,
     beats: usize,
     output_units: usize,
-    output_lanes: usize,
     room: usize,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     beat: usize,
     ready: bool,
@@ -328,9 +346,8 @@ impl Converter {
             last_data: w.last_data,
             beats: w.beats,
             output_units: w.output_units,
-            output_lanes,
             room: w.capacity - largest,
-            data: VecDeque::new(),
+            data: Line::new(output_lanes),
             level: 0,
             beat: 0,
             ready: false,
@@ -338,17 +355,17 @@ impl Converter {
         }
     }
 
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
         if popped {
-            self.data.drain(..self.output_lanes);
+            self.data.pop();
             self.level -= self.output_units;
         }
         if let Some(beat) = beat {
             let last = self.beat == self.beats - 1;
             let (units, data) =
                 if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
-            self.data.extend(beat.take(data * self.unit));
-            self.data.extend(std::iter::repeat_n(0, (units - data) * self.unit));
+            let padding = std::iter::repeat_n(0, (units - data) * self.unit);
+            self.data.push(beat[..data * self.unit].iter().copied().chain(padding));
             self.level += units;
             self.beat = if last { 0 } else { self.beat + 1 };
         }
