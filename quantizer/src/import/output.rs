@@ -19,8 +19,8 @@ use crate::rational::{self, Rational};
 pub fn label_grid(outputs: &[(Real, Real)], ranges: &[Range], layer: &str) -> Result<LabelGrid, String> {
     let way_out = format!("layer '{layer}' needs --output logits");
     let Some((factor, _)) = outputs.first() else { return Err("there are no outputs".into()) };
-    if outputs.iter().any(|(a, _)| a.is_zero()) {
-        return scaled(outputs, ranges, &way_out);
+    if let Some(class) = outputs.iter().position(|(a, _)| a.is_zero()) {
+        return Err(format!("the output of class {class} is a constant; {way_out}"));
     }
     if outputs.iter().all(|(a, _)| a == factor) {
         return shared(factor, outputs, ranges, &way_out);
@@ -61,16 +61,14 @@ fn shared(factor: &Real, outputs: &[(Real, Real)], ranges: &[Range], way_out: &s
 fn scaled(outputs: &[(Real, Real)], ranges: &[Range], way_out: &str) -> Result<LabelGrid, String> {
     let irrational = || format!("the classes' factors and offsets have no common grid: one is irrational; {way_out}");
     // The unit is the first factor's magnitude, so that a common root cancels.
-    let unit = outputs.iter().map(|(a, _)| a).find(|a| !a.is_zero());
-    let unit = unit.map_or_else(|| Real::from(1), |a| if a.signum() < 0 { a.neg() } else { a.clone() });
-    let first = &outputs[0].1;
+    let (unit, first) = &outputs[0];
+    let unit = if unit.signum() < 0 { unit.neg() } else { unit.clone() };
     let mut numbers: Vec<(Rational, Rational)> = Vec::with_capacity(outputs.len());
     for (a, b) in outputs {
         let pair = a.ratio(&unit).zip(b.sub(first).ratio(&unit));
         numbers.push(pair.ok_or_else(irrational)?);
     }
     let step = numbers.iter().fold(Rational::zero(), |g, (a, b)| rational::gcd(&rational::gcd(&g, a), b));
-    let step = if step.is_zero() { Rational::one() } else { step };
     let whole = |v: &Rational| (v / &step).to_integer().to_i64();
     let fine = || format!("the classes' factors have no common grid below 62 bits; {way_out}");
     let multiplier = numbers.iter().map(|(a, _)| whole(a)).collect::<Option<_>>().ok_or_else(fine)?;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::build::Builder;
+use super::build::{self, Builder};
 use super::chain::{self, Link};
 use super::constant::{Constant, Data};
 use super::dense;
@@ -19,7 +19,7 @@ use super::quant;
 use super::shape;
 use super::signal::{Origin, Signal};
 use crate::datatype::DataType;
-use crate::network::{Scale, Tensor, TensorId};
+use crate::network::{Tensor, TensorId};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::tensor::elements;
 
@@ -270,19 +270,20 @@ impl<'a> Walk<'a> {
         let id = match self.input {
             Some(id) => id,
             None => {
-                let scale = factor.values().iter().map(|f| Scale { factor: f.to_f64(), offset: 0.0 }).collect();
+                let scale = build::scales((0..channels).map(|c| (factor.at(c, channels).clone(), 0.into())));
+                let first = FirstQuant::new(node.clone(), links.clone(), channels)?;
                 let id = self.builder.tensor(Tensor {
                     name: links[split].output.clone(),
                     shape,
                     datatype,
                     ranges: vec![datatype.range(); channels],
-                    scale: Some(scale),
+                    scale,
                 });
                 self.notes.push(format!(
                     "the pins carry the codes of the first quantizer, '{node}' ({datatype}); --input-type makes it hardware"
                 ));
                 self.input = Some(id);
-                self.first_quant = Some(FirstQuant::new(node, links.clone(), channels));
+                self.first_quant = Some(first);
                 id
             }
         };
