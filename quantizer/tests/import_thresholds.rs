@@ -244,7 +244,7 @@ fn threshold(imported: &Imported) -> &Threshold {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn random_chains(steps in proptest::collection::vec(step(), 0..5), last in quantizer()) {

@@ -86,3 +86,59 @@ fn fits(grid: &LabelGrid, ranges: &[Range]) -> bool {
         .zip(ranges)
         .all(|((&m, &o), r)| [r.lo, r.hi].iter().all(|&x| (BigInt::from(m) * x + o).abs() < max))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Factors and offsets with and without a common root, ranges small enough to try.
+    fn classes() -> impl Strategy<Value = Vec<(Real, Real)>> {
+        let number = || (-6i64..=6, 1i64..=4).prop_map(|(n, d)| Rational::new(n.into(), d.into()));
+        let one = (number(), number());
+        (proptest::collection::vec(one, 2..4), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(mut numbers, same, root, mixed)| {
+                if same {
+                    let first = numbers[0].0.clone();
+                    numbers.iter_mut().for_each(|(a, _)| *a = first.clone());
+                }
+                let sqrt2 = Real::from(2).sqrt().unwrap();
+                let rooted = |v: Rational, yes: bool| if yes { Real::from(v).mul(&sqrt2) } else { v.into() };
+                numbers.into_iter().map(|(a, b)| (rooted(a, root), rooted(b, root && !mixed))).collect()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_grid_orders_as_the_values_do(outputs in classes()) {
+            let ranges = vec![Range::new(-5, 7); outputs.len()];
+            let Ok(grid) = label_grid(&outputs, &ranges, "last") else {
+                // Only constants and irrational differences may be refused.
+                let same = outputs.iter().all(|(a, _)| *a == outputs[0].0);
+                prop_assert!(!same || outputs[0].0.is_zero());
+                return Ok(());
+            };
+            let value = |c: usize, n: i64| outputs[c].0.mul(&n.into()).add(&outputs[c].1);
+            let on_grid = |c: usize, n: i64| grid.multiplier[c] * n + grid.offset[c];
+            for m in -5..=7 {
+                for n in -5..=7 {
+                    for (c, d) in [(0, 1), (outputs.len() - 1, 0)] {
+                        prop_assert_eq!(on_grid(c, m).cmp(&on_grid(d, n)), value(c, m).compare(&value(d, n)), "{} {}", m, n);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fine_grids_are_refused() {
+        let tiny = |k: i64| Real::from(Rational::one() + rational::power_of_two(-k));
+        let outputs = [(tiny(80), Real::from(0)), (tiny(70), Real::from(0))];
+        let refused = label_grid(&outputs, &[Range::new(0, 1); 2], "last").unwrap_err();
+        assert!(refused.contains("'last'") && refused.contains("--output logits"), "{refused}");
+        let outputs = [(Real::from(1), Real::from(0)), (Real::from(1), rational::power_of_two(70).into())];
+        assert!(label_grid(&outputs, &[Range::new(0, 1); 2], "last").is_err());
+    }
+}
