@@ -6,7 +6,7 @@
 //!
 //! The way of a file: [`crate::onnx::file`] reads it, [`graph`] orders it, [`walk`] goes through the nodes with
 //! constants folded by [`fold`] and [`quant`], layers made by [`dense`], functions collected by [`elementwise`];
-//! [`solve`] finds the thresholds, [`names`] names the layers, [`output`] says what comes out. [`verify`] checks
+//! [`solve`] finds the thresholds, [`names`] names the layers, [`output`] says what comes out. [`mod@verify`] checks
 //! every threshold against direct evaluation.
 
 pub mod build;

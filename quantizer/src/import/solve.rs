@@ -2,7 +2,7 @@
 //!
 //! The condition `code >= k` is pulled back through the functions, last to first; each turns a half-line of results
 //! into a half-line of arguments, exactly. Where that leaves exact reals (exponentials), and where codes are very many,
-//! they are bisected by direct evaluation. [`super::verify`] evaluates every integer directly and shares nothing with the first way.
+//! they are bisected by direct evaluation. [`mod@super::verify`] evaluates every integer directly and shares nothing with the first way.
 
 use num_bigint::BigInt;
 
