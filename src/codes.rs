@@ -350,7 +350,9 @@ mod tests {
     #[test]
     fn pixels_are_quantized_exactly() {
         // A quantizer of step 1/255 rounding down: an exact k/255 gives k, and any float error below it k-1.
-        let down = |v: &Rational, _: usize| (v * BigInt::from(255)).floor().to_integer().to_i64().ok_or(ValueError::NotANumber);
+        let down = |v: &Rational, _: usize| {
+            (v * BigInt::from(255)).floor().to_integer().to_i64().ok_or(ValueError::NotANumber)
+        };
         let all = samples(Values::Bytes((0..=255).collect()), Kind::Pixels);
         let codes = convert(&all, Meaning::Quantized(&down), DataType::unsigned(8), &Normalise::default()).unwrap();
         assert_eq!(codes, (0..=255).collect::<Vec<i64>>());
