@@ -8,6 +8,8 @@
 mod arithmetic;
 mod modules;
 
+use std::time::{Duration, Instant};
+
 use ndarray::{Array2, ArrayView2};
 use thiserror::Error;
 
@@ -45,7 +47,11 @@ pub struct Trap {
 
 impl std::fmt::Display for Trap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cycle {}, frame {}: layer '{}', PE {} (channel {})", self.cycle, self.frame, self.layer, self.pe, self.row)?;
+        write!(
+            f,
+            "cycle {}, frame {}: layer '{}', PE {} (channel {})",
+            self.cycle, self.frame, self.layer, self.pe, self.row
+        )?;
         write!(
             f,
             ", synapse fold {}: {} of {} bits overflows: {} became {}",
@@ -101,9 +107,17 @@ pub struct Run {
     pub waited: Vec<u64>,
     /// Output in source order, one row a frame.
     pub result: Array2<i64>,
+    /// Wall-clock time of the clocked loop alone.
+    pub duration: Duration,
 }
 
 impl Run {
+    /// Speed of the clocked loop.
+    pub fn clocks_per_second(&self) -> f64 {
+        // Exact below 2^53 clocks; a figure to print.
+        self.cycles as f64 / self.duration.as_secs_f64().max(1e-9)
+    }
+
     /// Cycles from the first beat in to the last beat of the first frame out, both included.
     pub fn latency(&self, dataflow: &Dataflow) -> Option<u64> {
         let beats = dataflow.output_stream().beats();
@@ -188,7 +202,9 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         occupancy: vec![0; machines.len()],
         waited: vec![0; streams],
         result: Array2::zeros((inputs.nrows(), output.elements())),
+        duration: Duration::ZERO,
     };
+    let start = Instant::now();
     let mut at = 0; // next beat of the source
     let mut offered = false;
     let mut quiet = 0;
@@ -260,6 +276,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         island.cycle += 1;
     }
     run.cycles = island.cycle;
+    run.duration = start.elapsed();
     Ok(run)
 }
 

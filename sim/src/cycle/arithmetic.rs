@@ -3,6 +3,7 @@
 use generator::dataflow::{MatrixVector, Pe, Stream, sign_extend};
 use generator::reduction::{Node, Operation};
 use quantizer::datatype::{Range, Signedness};
+use wide::{i16x8, i32x8, i64x8};
 
 /// An overflow: where, what, and what the register holds instead.
 pub struct Overflow {
@@ -41,9 +42,9 @@ pub struct Arithmetic<'a> {
 /// Weights `[neuron fold][synapse fold][lane][element]` and the input vector, in words as narrow as the bound
 /// `sum |weight| * max |code|` allows.
 enum Store {
-    Words16(Sums<i16>),
-    Words32(Sums<i32>),
-    Words64(Sums<i64>),
+    Words16(Sums<i16x8>),
+    Words32(Sums<i32x8>),
+    Words64(Sums<i64x8>),
 }
 
 impl<'a> Arithmetic<'a> {
@@ -99,7 +100,7 @@ impl<'a> Arithmetic<'a> {
     pub fn sum(&mut self, neuron: usize) -> (&[i64], &[Overflow]) {
         self.overflows.clear();
         let simd = self.unit.simd;
-        let fits = match &mut self.store {
+        let fits = match &self.store {
             Store::Words16(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
             Store::Words32(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
             Store::Words64(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
@@ -128,7 +129,9 @@ impl<'a> Arithmetic<'a> {
                     self.overflows.push(Overflow { pe: index, fold, node, value, bits, became });
                 };
                 let sum = if self.narrow_tree[index] {
-                    tree_sum(&pe.reduction.nodes, product, |node, value, bits, became| trap(Some(node), value, bits, became))
+                    tree_sum(&pe.reduction.nodes, product, |node, value, bits, became| {
+                        trap(Some(node), value, bits, became)
+                    })
                 } else {
                     (0..self.unit.simd).map(product).sum()
                 };
@@ -143,72 +146,96 @@ impl<'a> Arithmetic<'a> {
     }
 }
 
-/// Sums in words of type `T`.
-struct Sums<T> {
-    weights: Vec<T>,
-    x: Vec<T>,
-    accumulators: Vec<T>,
+/// Elements summed side by side.
+const BLOCK: usize = 8;
+
+/// Eight integer words. Values put into one fit its words: the store was chosen by a bound on all of them.
+trait Words: Copy + std::ops::Mul<Output = Self> + std::ops::Add<Output = Self> {
+    fn pack(values: [i64; BLOCK]) -> Self;
+    fn unpack(self) -> [i64; BLOCK];
+    fn least(self, other: Self) -> Self;
+    fn most(self, other: Self) -> Self;
 }
 
-/// Integer words. Values put into one fit it: the store was chosen by a bound on all of them.
-trait Word: Copy + PartialEq + PartialOrd + std::ops::Mul<Output = Self> + std::ops::AddAssign + Default {
-    fn from_i64(value: i64) -> Self;
-    fn to_i64(self) -> i64;
-}
-
-macro_rules! word {
-    ($t:ty) => {
-        impl Word for $t {
-            fn from_i64(value: i64) -> Self {
-                value as $t
+macro_rules! words {
+    ($words:ty, $word:ty) => {
+        impl Words for $words {
+            fn pack(values: [i64; BLOCK]) -> Self {
+                <$words>::new(values.map(|v| v as $word))
             }
-            fn to_i64(self) -> i64 {
-                i64::from(self)
+            fn unpack(self) -> [i64; BLOCK] {
+                self.to_array().map(i64::from)
+            }
+            fn least(self, other: Self) -> Self {
+                self.min(other)
+            }
+            fn most(self, other: Self) -> Self {
+                self.max(other)
             }
         }
     };
 }
-word!(i16);
-word!(i32);
-word!(i64);
+words!(i16x8, i16);
+words!(i32x8, i32);
+words!(i64x8, i64);
 
-impl<T: Word> Sums<T> {
+/// Sums in words of one size.
+struct Sums<W> {
+    /// `[neuron fold][block of elements][column]`, filled up with zeros.
+    weights: Vec<W>,
+    /// The input vector, each code in all words.
+    x: Vec<W>,
+    pe: usize,
+}
+
+impl<W: Words> Sums<W> {
+    /// From weights `[neuron fold][column][element]`.
     fn new(weights: &[i64], columns: usize, pe: usize) -> Self {
-        let weights = weights.iter().map(|&w| T::from_i64(w)).collect();
-        Sums { weights, x: vec![T::default(); columns], accumulators: vec![T::default(); pe] }
+        let mut blocked = Vec::new();
+        for neuron in weights.chunks((columns * pe).max(1)) {
+            for block in 0..pe.div_ceil(BLOCK) {
+                blocked.extend(neuron.chunks(pe).map(|column| {
+                    W::pack(std::array::from_fn(|i| column.get(block * BLOCK + i).copied().unwrap_or(0)))
+                }));
+            }
+        }
+        Sums { weights: blocked, x: vec![W::pack([0; BLOCK]); columns], pe }
     }
 
     fn load(&mut self, at: usize, beat: &[i64]) {
-        self.x[at..at + beat.len()].iter_mut().zip(beat).for_each(|(place, &value)| *place = T::from_i64(value));
+        self.x[at..at + beat.len()].iter_mut().zip(beat).for_each(|(place, &value)| *place = W::pack([value; BLOCK]));
     }
 
     fn product(&self, neuron: usize, column: usize, pe: usize) -> i64 {
-        let (columns, elements) = (self.x.len(), self.accumulators.len());
-        self.weights[(neuron * columns + column) * elements + pe].to_i64() * self.x[column].to_i64()
+        let (columns, blocks) = (self.x.len(), self.pe.div_ceil(BLOCK));
+        let block = self.weights[(neuron * blocks + pe / BLOCK) * columns + column];
+        block.unpack()[pe % BLOCK] * self.x[column].unpack()[0]
     }
 
     /// Sums of all elements; false if a prefix left its register's limits.
-    fn sum(&mut self, neuron: usize, simd: usize, limits: &[Range], sums: &mut [i64]) -> bool {
-        let elements = self.accumulators.len();
-        let row = self.x.len() * elements;
-        let weights = &self.weights[neuron * row..(neuron + 1) * row];
-        let accumulators = self.accumulators.as_mut_slice();
-        accumulators.fill(T::default());
+    fn sum(&self, neuron: usize, simd: usize, limits: &[Range], sums: &mut [i64]) -> bool {
+        let columns = self.x.len();
+        let blocks = self.pe.div_ceil(BLOCK);
         let mut fits = true;
-        for (xs, weights) in self.x.chunks_exact(simd).zip(weights.chunks_exact(simd * elements)) {
-            for (&x, weights) in xs.iter().zip(weights.chunks_exact(elements)) {
-                if x == T::default() {
-                    continue;
+        for (block, (limits, sums)) in limits.chunks(BLOCK).zip(sums.chunks_mut(BLOCK)).enumerate() {
+            let start = (neuron * blocks + block) * columns;
+            let weights = &self.weights[start..start + columns];
+            let mut accumulators = W::pack([0; BLOCK]);
+            // The extreme prefixes of each element. 0, where they start, fits every register.
+            let (mut least, mut most) = (accumulators, accumulators);
+            for (xs, weights) in self.x.chunks_exact(simd).zip(weights.chunks_exact(simd)) {
+                for (&x, &weight) in xs.iter().zip(weights) {
+                    accumulators = accumulators + weight * x;
                 }
-                for (accumulator, &weight) in accumulators.iter_mut().zip(weights) {
-                    *accumulator += weight * x;
-                }
+                least = least.least(accumulators);
+                most = most.most(accumulators);
             }
-            for (accumulator, limit) in accumulators.iter().zip(limits) {
-                fits &= limit.contains(accumulator.to_i64());
+            let (least, most, values) = (least.unpack(), most.unpack(), accumulators.unpack());
+            for (i, (limit, sum)) in limits.iter().zip(sums).enumerate() {
+                fits &= limit.lo <= least[i] && most[i] <= limit.hi;
+                *sum = values[i];
             }
         }
-        sums.iter_mut().zip(accumulators.iter()).for_each(|(sum, a)| *sum = a.to_i64());
         fits
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use generator::dataflow::{
-    Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+    Dataflow, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, WidthConverter, sign_extend,
 };
 
 use super::Trap;
@@ -37,18 +37,17 @@ impl<'a> Machine<'a> {
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => Machine::Fifo(Fifo {
-                depth: f.depth,
-                data: Line::new(input.lanes),
-                level: 0,
-                ready: false,
-            }),
+            Kind::Fifo(f) => {
+                Machine::Fifo(Fifo { depth: f.depth, data: Line::new(input.lanes), level: 0, ready: false })
+            }
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
                 Self::pipeline(module, work, (unit.neuron_folds, unit.synapse_folds), output)
             }
-            Kind::Map(map) => Self::pipeline(module, Work::Map { map, input, beat: 0 }, (1, 1), output),
+            Kind::Map(map) => {
+                Self::pipeline(module, Work::Map { table: MapTable::new(map, input), beat: 0 }, (1, 1), output)
+            }
             Kind::LabelSelect(select) => {
                 Self::pipeline(module, Work::LabelSelect { select, values: Vec::new() }, (1, input.beats()), output)
             }
@@ -133,7 +132,7 @@ pub struct Pipeline<'a> {
 /// What the pipeline computes.
 enum Work<'a> {
     MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic<'a>> },
-    Map { map: &'a Map, input: &'a Stream, beat: usize },
+    Map { table: MapTable<'a>, beat: usize },
     LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
 }
 
@@ -163,6 +162,12 @@ impl<'a> Pipeline<'a> {
     fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         let replay = self.available && self.neuron != 0;
         let fire = beat.is_some() || replay;
+        let due = self.due.front() == Some(&island.cycle);
+        // Nothing comes, goes or arrives: all registers keep their values.
+        if !(fire || popped || due) {
+            self.available = self.credits > 0;
+            return;
+        }
         let last = self.synapse == self.synapse_folds - 1;
         if let Some(beat) = beat {
             self.take(beat);
@@ -174,7 +179,7 @@ impl<'a> Pipeline<'a> {
         }
         let room = self.level < depth;
         self.level -= usize::from(popped);
-        if self.due.front() == Some(&island.cycle) {
+        if due {
             self.due.pop_front();
             self.level += 1;
             self.overrun |= !room;
@@ -205,12 +210,14 @@ impl<'a> Pipeline<'a> {
     fn take(&mut self, beat: &[i64]) {
         match &mut self.work {
             Work::MatrixVector { arithmetic, .. } => arithmetic.load(self.synapse, beat),
-            Work::Map { map, input, beat: at } => {
-                let select = map.select.get(*at % map.select.len().max(1));
-                self.data.push(beat.iter().enumerate().map(|(lane, &code)| {
-                    let which = select.map_or(0, |s| s.get(lane).copied().unwrap_or(0));
-                    map.apply(input.encoding, which, input.encoding.encode(code))
-                }));
+            Work::Map { table, beat: at } => {
+                match table.map.select.get(*at % table.map.select.len().max(1)) {
+                    None => self.data.push(beat.iter().map(|&code| table.code(0, code))),
+                    Some(select) => {
+                        let which = |lane: usize| select.get(lane).copied().unwrap_or(0);
+                        self.data.push(beat.iter().enumerate().map(|(lane, &code)| table.code(which(lane), code)));
+                    }
+                }
                 *at += 1;
             }
             Work::LabelSelect { values, .. } => {
@@ -263,6 +270,42 @@ impl<'a> Pipeline<'a> {
                     (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
                 self.data.push(std::iter::once(best as i64));
             }
+        }
+    }
+}
+
+/// Patterns up to this many bits are looked up.
+const TABLE_BITS: u32 = 12;
+
+/// A map with its results for every pattern, where there are few.
+struct MapTable<'a> {
+    map: &'a Map,
+    input: &'a Stream,
+    /// `[function][pattern]`, or empty.
+    codes: Vec<i64>,
+}
+
+impl<'a> MapTable<'a> {
+    fn new(map: &'a Map, input: &'a Stream) -> Self {
+        let functions = match &map.function {
+            MapFunction::Clamp => 1,
+            MapFunction::Table(tables) => tables.len(),
+            MapFunction::Search { channels, .. } => channels.len(),
+        };
+        let patterns = 1u64 << input.encoding.bits.min(TABLE_BITS);
+        let codes = if input.encoding.bits <= TABLE_BITS {
+            (0..functions).flat_map(|f| (0..patterns).map(move |p| map.apply(input.encoding, f, p))).collect()
+        } else {
+            Vec::new()
+        };
+        MapTable { map, input, codes }
+    }
+
+    fn code(&self, which: usize, code: i64) -> i64 {
+        let pattern = self.input.encoding.encode(code);
+        match self.codes.get((which << self.input.encoding.bits.min(TABLE_BITS)) + pattern as usize) {
+            Some(&code) => code,
+            None => self.map.apply(self.input.encoding, which, pattern),
         }
     }
 }
