@@ -231,7 +231,7 @@ fn overflow(t: &cycle::Trap) -> Problem {
         beat: None,
         lane: Some(t.pe),
         layer: Some(t.layer.clone()),
-        channel: t.row,
+        channel: Some(t.row),
         sample: usize::try_from(t.frame).unwrap_or(usize::MAX),
         got: t.became.to_string(),
         expected: format!("{} ({} of {} bits)", t.value, t.register, t.bits),
