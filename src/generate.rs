@@ -7,7 +7,6 @@ use generator::folding::{LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower};
 use quantizer::rational::Rational;
 use serde::Serialize;
-use sim::cycle;
 
 use crate::Outcome;
 use crate::console::Console;
@@ -16,9 +15,13 @@ use crate::folding::FoldingArgs;
 use crate::model::{Model, ModelArgs};
 use crate::output_dir;
 use crate::progress::Progress;
+use vectors::Vectors;
 
-mod folder;
+mod build_files;
+pub mod folder;
 pub mod io;
+pub mod page;
+pub mod vectors;
 
 /// Write Verilog, certificate and report
 #[derive(Debug, clap::Args)]
@@ -114,9 +117,14 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let model = args.model.open()?;
     let clock = args.folding.clock_hz()?;
     let design = Design::of(&model, &args.folding, args.top.as_deref(), args.output.into())?;
-    let files = {
+    let (files, run) = {
         let _progress = Progress::start(console, "generating");
-        folder::files(&model, &design)?
+        let vectors = Vectors::random(&model.network, design.dataflow.output)?;
+        let run = vectors.checked(&design.dataflow)?;
+        let mut files = folder::files(&model, &design, &vectors)?;
+        let clock_mhz = quantizer::rational::to_f64(&clock) / 1e6;
+        page::insert(&page::report(&model, &design, &files, &run, clock_mhz)?, &mut files)?;
+        (files, run)
     };
     let differences = if args.check {
         Some(output_dir::differences(&args.output_dir, &files)?)
@@ -124,7 +132,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         output_dir::write(&args.output_dir, &files, args.force)?;
         None
     };
-    let report = report(args, &model, &design, &clock, differences)?;
+    let report = report(args, &design, &clock, run.latency(&design.dataflow), differences);
     if console.json {
         console.print_json("snug.generate/1", &report)?;
     } else {
@@ -135,11 +143,11 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
 
 fn report(
     args: &Args,
-    model: &Model,
     design: &Design,
     clock: &Rational,
+    latency: Option<u64>,
     differences: Option<Vec<String>>,
-) -> Result<Report, Error> {
+) -> Report {
     let dataflow = &design.dataflow;
     let interval = dataflow.interval();
     let float = |r: Rational| quantizer::rational::to_f64(&r);
@@ -150,28 +158,18 @@ fn report(
         simd: f.simd,
         cycles: cycles(name).unwrap_or(0),
     };
-    Ok(Report {
+    Report {
         top: dataflow.top.clone(),
         folder: args.output_dir.clone(),
         ports: io::ports(dataflow),
         interval,
-        latency: latency(model, dataflow)?,
+        latency,
         frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
         clock_mhz: float(clock.clone()) / 1e6,
         bottleneck: dataflow.bottleneck().map(|m| m.layer.clone()),
         layers: design.folding.iter().map(layer).collect(),
         differences,
-    })
-}
-
-/// Cycles from the first beat in to the last of its frame out: timing depends on no data, so one frame of zeros (or of
-/// the nearest code) tells.
-fn latency(model: &Model, dataflow: &Dataflow) -> Result<Option<u64>, Error> {
-    let input = model.network.tensor(model.network.input);
-    let idle = if input.datatype.holds(0) { 0 } else { input.datatype.range().hi };
-    let frame = ndarray::Array2::from_elem((1, input.shape.iter().product()), idle);
-    let run = cycle::run(dataflow, frame.view(), &cycle::Options::default())?;
-    Ok(run.latency(dataflow))
+    }
 }
 
 fn text(r: &Report) -> String {

@@ -11,7 +11,8 @@ use quantizer::network::Network;
 use quantizer::store;
 use serde::Serialize;
 
-use super::{Design, io};
+use super::vectors::Vectors;
+use super::{Design, build_files, io};
 use crate::console::json;
 use crate::error::Error;
 use crate::folding::DATAFLOW;
@@ -26,28 +27,31 @@ struct DataflowFile<'a> {
     dataflow: &'a Dataflow,
 }
 
-/// All files of the folder but the manifest.
+/// All files of the folder but the manifest and the report.
 ///
 /// # Errors
 /// If the generator fails, or the network is not valid.
-pub fn files(model: &Model, design: &Design) -> Result<Files, Error> {
+pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files, Error> {
     let (network, dataflow) = (&model.network, &design.dataflow);
     let stored = |source| Error::Store { path: STORED.into(), source };
     let mut files = Files::new();
-    let mut list = String::new();
+    let mut rtl = Vec::new();
     for file in emit::verilog(dataflow, &about(network, dataflow))? {
         let name = format!("rtl/{}", file.name);
-        list += &format!("{name}\n");
+        rtl.push(name.clone());
         files.insert(name, file.text.into_bytes());
     }
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
     let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, dataflow };
     let certificate = Certificate::of(network).map_err(stored)?;
-    let mut text = |name: &str, text: String| files.insert(name.to_owned(), (text + "\n").into_bytes());
-    text("files.f", list.trim_end().to_owned());
+    let mut text = |name: &str, text: String| files.insert(name.to_owned(), (text.trim_end().to_owned() + "\n").into_bytes());
+    text("files.f", rtl.join("\n"));
+    text("Makefile", build_files::makefile(&dataflow.top, &rtl));
+    text(&format!("{}.core", dataflow.top), build_files::core(&dataflow.top, &rtl));
     text(DATAFLOW, json(&dataflow_file));
     text("certificate.json", json(&certificate));
     text("io.json", json(&io::io(network, dataflow)));
+    vectors.files(network, dataflow, &mut files)?;
     files.insert(STORED.to_owned(), store::to_bytes(network).map_err(stored)?);
     Ok(files)
 }

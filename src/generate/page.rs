@@ -1,0 +1,87 @@
+//! The report of a generated folder.
+
+use sha2::{Digest, Sha256};
+use sim::cycle;
+use sim::report::{Certificate, Check, Excerpt, Hardware, Pin, Report, Top, render};
+
+use super::{Design, io};
+use crate::error::Error;
+use crate::model::Model;
+use crate::output_dir::Files;
+
+/// Lines of Verilog shown.
+const EXCERPT_LINES: usize = 24;
+
+/// What is known of a folder when its files are made: `run` is the cycle engine's on the folder's own vectors.
+///
+/// # Errors
+/// If the network breaks its promises.
+pub fn report(model: &Model, design: &Design, files: &Files, run: &cycle::Run, clock_mhz: f64) -> Result<Report, Error> {
+    let (network, dataflow) = (&model.network, &design.dataflow);
+    let inspection = quantizer::inspect::inspect(network).map_err(Error::Invalid)?;
+    let pins = io::ports(dataflow)
+        .into_iter()
+        .map(|p| Pin {
+            name: p.name.to_owned(),
+            direction: if p.direction == "input" { "in" } else { "out" },
+            bits: p.bits,
+            meaning: meaning(p.name).to_owned(),
+        })
+        .collect();
+    let side = |s: &generator::dataflow::Stream| {
+        format!("{} lanes of {} bits a beat, {} beats a frame, lane 0 in the low bits", s.lanes, s.encoding.bits, s.beats())
+    };
+    let top = Top {
+        name: dataflow.top.clone(),
+        pins,
+        input: side(dataflow.input()),
+        output: side(dataflow.output_stream()),
+    };
+    let hardware = Hardware::of(dataflow, clock_mhz).measured(dataflow, run);
+    let mut report = Report::new(inspection, top, hardware);
+    report.tools = vec![format!("snug {}", env!("CARGO_PKG_VERSION"))];
+    report.checks.push(Check {
+        what: "cycle engine = golden model".to_owned(),
+        how: "random frames of the testbench, accumulators at their real width, overflow trap on".to_owned(),
+        samples: run.result.nrows(),
+        ..Check::default()
+    });
+    let hash = |name: &str| files.get(name).map(|bytes| format!("{:x}", Sha256::digest(bytes)));
+    if let (Some(sha256), Ok(network_sha256)) = (hash("certificate.json"), quantizer::store::hash(network)) {
+        report.certificate = Some(Certificate { file: "certificate.json".to_owned(), sha256, network_sha256 });
+    }
+    report.verilog = excerpt(files);
+    Ok(report)
+}
+
+/// Puts the report into the folder.
+///
+/// # Errors
+/// If it cannot be rendered, which is a defect of snug.
+pub fn insert(report: &Report, files: &mut Files) -> Result<(), Error> {
+    let page = render(report).map_err(|source| Error::Usage { message: source.to_string(), help: None })?;
+    files.insert("report.html".to_owned(), page.into_bytes());
+    Ok(())
+}
+
+/// The accumulator of the first processing element, with its neighbours.
+fn excerpt(files: &Files) -> Option<Excerpt> {
+    let (name, bytes) = files.iter().find(|(name, _)| name.ends_with("_pe0.v"))?;
+    let text = std::str::from_utf8(bytes).ok()?;
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.iter().position(|l| l.contains("Adder level") || l.contains("Accumulator"))?;
+    let shown = lines[from..].iter().take(EXCERPT_LINES).copied().collect::<Vec<_>>().join("\n");
+    Some(Excerpt { file: name.clone(), first_line: from + 1, text: shown })
+}
+
+fn meaning(port: &str) -> &'static str {
+    match port {
+        "aclk" => "clock, rising edge",
+        "aresetn" => "reset, synchronous, active low",
+        "frame_error" => "sticky: a misplaced tlast or an illegal code came in",
+        p if p.ends_with("tdata") => "one beat, padded to whole bytes",
+        p if p.ends_with("tvalid") => "a beat is offered",
+        p if p.ends_with("tready") => "it would be taken",
+        _ => "last beat of a frame",
+    }
+}
