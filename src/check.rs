@@ -107,7 +107,12 @@ fn text(report: &Report, with_target: bool) -> String {
         let Some(worst) = of_layer().max_by_key(|v| (v.width_needed, std::cmp::Reverse(v.channel))) else { continue };
         lines.push(format!(
             "{}, channel {}: needs {} bits, {} allowed: reaches {} at the input {}",
-            worst.layer, worst.channel, worst.width_needed, worst.width_allowed, worst.reaches, vector(&worst.worst_input)
+            worst.layer,
+            worst.channel,
+            worst.width_needed,
+            worst.width_allowed,
+            worst.reaches,
+            vector(&worst.worst_input)
         ));
         let others = of_layer().count() - 1;
         if others > 0 {

@@ -196,7 +196,11 @@ impl Comparison<'_> {
             };
             code.zip(alternatives).is_some_and(|(code, (lo, hi))| lo <= code && code <= hi)
         });
-        if all_here { Some(differing.len()) } else { flips::explain(self.model, self.tensors, self.inputs, id, sample, expected) }
+        if all_here {
+            Some(differing.len())
+        } else {
+            flips::explain(self.model, self.tensors, self.inputs, id, sample, expected)
+        }
     }
 
     fn first(&self, id: TensorId, line: &Line, sample: usize, expected: &Expected) -> Result<First, Error> {

@@ -4,13 +4,13 @@ use std::fmt::{self, Display};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use generator::error::GenerateError;
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use quantizer::certificate::TargetError;
 use quantizer::import::ImportError;
 use quantizer::onnx::file::{FileError, OtherFormat};
-use sim::tools::ToolError;
 use serde::Serialize;
+use sim::tools::ToolError;
 
 use crate::codes::CodeError;
 use crate::data::DataError;
@@ -99,9 +99,11 @@ impl Display for Report {
         for (i, blocker) in self.blockers.iter().enumerate() {
             write!(f, "\n  {}. {}", i + 1, blocker.message)?;
             // Where the same way out follows, it is said once.
-            if let Some(help) = blocker.help.as_ref().filter(|h| {
-                self.blockers.get(i + 1).and_then(|next| next.help.as_ref()) != Some(*h)
-            }) {
+            if let Some(help) = blocker
+                .help
+                .as_ref()
+                .filter(|h| self.blockers.get(i + 1).and_then(|next| next.help.as_ref()) != Some(*h))
+            {
                 write!(f, "\n     {help}")?;
             }
         }
@@ -234,9 +236,10 @@ fn import(error: &ImportError) -> (&'static str, Option<String>) {
         ImportError::File(FileError::Truncated { .. }) => {
             ("import::truncated", Some("copy or download the file again".to_owned()))
         }
-        ImportError::File(FileError::NotOnnx { .. }) => {
-            ("import::not_onnx", Some("a model is an .onnx file, a snug network (.safetensors) or a generated folder".to_owned()))
-        }
+        ImportError::File(FileError::NotOnnx { .. }) => (
+            "import::not_onnx",
+            Some("a model is an .onnx file, a snug network (.safetensors) or a generated folder".to_owned()),
+        ),
         ImportError::File(_) => ("import::file", None),
         ImportError::Graph { .. } => ("import::graph", None),
         ImportError::Qdq { .. } => ("import::qdq", Some(QDQ.to_owned())),
@@ -252,7 +255,9 @@ fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
         GenerateError::Target { .. } => ("folding", None),
         GenerateError::TopName(_) => ("usage", None),
         GenerateError::Unsupported { .. } | GenerateError::NoLabel { .. } => ("generate::unsupported", None),
-        GenerateError::Template(_) => ("generate::template", Some("this is a defect of snug: please report it".to_owned())),
+        GenerateError::Template(_) => {
+            ("generate::template", Some("this is a defect of snug: please report it".to_owned()))
+        }
     }
 }
 
@@ -290,10 +295,14 @@ fn data(error: &DataError) -> (&'static str, Option<String>) {
 
 fn codes(error: &CodeError) -> (&'static str, Option<String>) {
     match error {
-        CodeError::NoCode { .. } => {
-            ("data::code", Some("`snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes \
-                only, its .onnx file real values too".to_owned()))
-        }
+        CodeError::NoCode { .. } => (
+            "data::code",
+            Some(
+                "`snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes \
+                only, its .onnx file real values too"
+                    .to_owned(),
+            ),
+        ),
         CodeError::OffGrid { .. } => (
             "data::code",
             Some(
@@ -309,7 +318,10 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
 fn target(error: &TargetError) -> (&'static str, Option<String>) {
     match error {
         TargetError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
-        TargetError::Width { .. } | TargetError::Mixed { .. } | TargetError::Count { .. } | TargetError::Twice { .. } => {
+        TargetError::Width { .. }
+        | TargetError::Mixed { .. }
+        | TargetError::Count { .. }
+        | TargetError::Twice { .. } => {
             ("usage", Some("--accumulator 12, or 12,12,16 in layer order, or f.10=12,f.13=16 by name".to_owned()))
         }
     }

@@ -65,10 +65,9 @@ impl FoldingArgs {
 }
 
 fn positive(option: &'static str, text: &str) -> Result<Rational, Error> {
-    from_decimal(text).filter(|v| *v > Rational::from(BigInt::from(0))).ok_or_else(|| Error::Usage {
-        message: format!("{option}: '{text}' is not a positive number"),
-        help: None,
-    })
+    from_decimal(text)
+        .filter(|v| *v > Rational::from(BigInt::from(0)))
+        .ok_or_else(|| Error::Usage { message: format!("{option}: '{text}' is not a positive number"), help: None })
 }
 
 /// PE and SIMD as the file says them.

@@ -185,13 +185,16 @@ fn text(r: &Report) -> String {
         }
     };
     let latency = r.latency.map_or("unknown".to_owned(), |l| format!("{l} cycles"));
-    lines.push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
+    lines
+        .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
     if let Some(bottleneck) = &r.bottleneck {
         lines.push(format!("bottleneck  {bottleneck}"));
     }
     let width = r.layers.iter().map(|l| l.name.chars().count()).max().unwrap_or(0);
-    lines.extend(r.layers.iter().map(|l| format!("{:width$}  PE {:3}  SIMD {:3}  {:6} cycles", l.name, l.pe, l.simd, l.cycles)));
+    lines.extend(
+        r.layers.iter().map(|l| format!("{:width$}  PE {:3}  SIMD {:3}  {:6} cycles", l.name, l.pe, l.simd, l.cycles)),
+    );
     lines.join("\n")
 }

@@ -52,11 +52,15 @@ fn text(i: &Inspection, pins: &str) -> String {
         table(&i.layers),
         String::new(),
     ];
-    let (weights, zeros) = i.layers.iter().filter_map(|l| l.weights.as_ref()).fold((0, 0), |(total, zeros), w| {
-        (total + w.total, zeros + w.total - w.nonzero)
-    });
+    let (weights, zeros) = i
+        .layers
+        .iter()
+        .filter_map(|l| l.weights.as_ref())
+        .fold((0, 0), |(total, zeros), w| (total + w.total, zeros + w.total - w.nonzero));
     lines.push(format!("{} MACs, {weights} weights, {zeros} of them 0", i.macs));
-    lines.push("Widths in bits, of the widest channel; mean is over channels, used is what the hardware gets.".to_owned());
+    lines.push(
+        "Widths in bits, of the widest channel; mean is over channels, used is what the hardware gets.".to_owned(),
+    );
     lines.extend(i.notes.iter().map(|n| format!("note: {n}")));
     lines.join("\n")
 }
@@ -69,8 +73,21 @@ fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
-        "layer", "kind", "in", "out", "input", "weights", "zeros", "dead", "MACs", "data-type", "l1", "zero-centred",
-        "exact", "mean", "used",
+        "layer",
+        "kind",
+        "in",
+        "out",
+        "input",
+        "weights",
+        "zeros",
+        "dead",
+        "MACs",
+        "data-type",
+        "l1",
+        "zero-centred",
+        "exact",
+        "mean",
+        "used",
     ]);
     for row in rows {
         let w = row.weights.as_ref();

@@ -75,7 +75,9 @@ fn sources(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let text = std::fs::read_to_string(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
-        .map(|line| std::path::absolute(dir.join(line)).map_err(|source| DataError::Read { path: path.clone(), source }.into()))
+        .map(|line| {
+            std::path::absolute(dir.join(line)).map_err(|source| DataError::Read { path: path.clone(), source }.into())
+        })
         .collect()
 }
 

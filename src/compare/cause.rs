@@ -104,8 +104,7 @@ fn readings(model: &Model, samples: &Samples) -> Vec<(Samples, Normalise, &'stat
 
 fn permuted(samples: &Samples, place: impl Fn(usize) -> usize) -> Samples {
     let size = samples.size;
-    let values: Values =
-        samples.values.gather((0..samples.count * size).map(|i| i / size * size + place(i % size)));
+    let values: Values = samples.values.gather((0..samples.count * size).map(|i| i / size * size + place(i % size)));
     Samples { values, ..samples.clone() }
 }
 

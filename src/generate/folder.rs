@@ -65,7 +65,12 @@ fn about(network: &Network, dataflow: &Dataflow) -> Vec<String> {
         format!("Network {}, from {} (SHA-256 {}).", network.name, network.source.file, network.source.sha256),
         format!("s_axis carries '{}', {} {:?}{scale}:", input.name, input.datatype, input.shape),
         format!("{} lanes a beat, {} beats a frame.", dataflow.input().lanes, dataflow.input().beats()),
-        format!("m_axis carries '{}': {} lanes a beat, {} beats a frame.", network.output_name, output.lanes, output.beats()),
+        format!(
+            "m_axis carries '{}': {} lanes a beat, {} beats a frame.",
+            network.output_name,
+            output.lanes,
+            output.beats()
+        ),
     ];
     // Names come from the file: none may end the comment.
     lines.iter().map(|line| comment(line)).collect()

@@ -114,8 +114,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn verilator(&self, args: &Args, cycle: &cycle::Run, console: &Console) -> Result<Answer, Error> {
         let tool = tools::find(Tool::Verilator)?;
-        let folder =
-            tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+        let folder = tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
         let options = CompileOptions {
             jobs: rayon::current_num_threads(),
             trace: args.waves.as_deref().map_or(Trace::Off, Trace::of),
@@ -162,12 +161,7 @@ impl Job<'_> {
     }
 
     /// The first output that differs from golden's.
-    fn output_problem(
-        &self,
-        engine: &'static str,
-        outputs: &Array2<i64>,
-        run: Option<&cycle::Run>,
-    ) -> Option<Problem> {
+    fn output_problem(&self, engine: &'static str, outputs: &Array2<i64>, run: Option<&cycle::Run>) -> Option<Problem> {
         let ((sample, element), _) =
             outputs.indexed_iter().zip(self.reference).find(|((_, got), expected)| got != expected)?.0;
         let stream = self.dataflow.output_stream();
@@ -198,7 +192,9 @@ impl Job<'_> {
         let by_name: HashMap<&str, &Array2<i64>> =
             self.network.tensors.iter().map(|t| t.name.as_str()).zip(&tensors).collect();
         for (i, stream) in self.dataflow.streams.iter().enumerate() {
-            let (Some(truth), Some(beats)) = (by_name.get(stream.tensor.as_str()), run.streams.get(i)) else { continue };
+            let (Some(truth), Some(beats)) = (by_name.get(stream.tensor.as_str()), run.streams.get(i)) else {
+                continue;
+            };
             for (b, beat) in beats.iter().enumerate() {
                 let (frame, first) = (b / stream.beats(), b % stream.beats() * stream.lanes);
                 for (lane, &got) in beat.values.iter().enumerate() {

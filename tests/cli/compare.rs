@@ -7,7 +7,10 @@ const DIGITS: &str = "compare digits.onnx --inputs test_inputs.npy";
 #[test]
 fn brevitas_own_logits_are_equal() {
     let json = Place::new().json(&format!("{DIGITS} --expect brevitas_logits.npy"), 0);
-    assert_eq!((json["ok"].as_bool(), json["samples"].as_u64(), json["ties"].as_u64()), (Some(true), Some(360), Some(0)));
+    assert_eq!(
+        (json["ok"].as_bool(), json["samples"].as_u64(), json["ties"].as_u64()),
+        (Some(true), Some(360), Some(0))
+    );
     assert_eq!(json["tensors"][0]["elements"], 3600);
     assert!(json["first"].is_null());
 }
@@ -15,7 +18,10 @@ fn brevitas_own_logits_are_equal() {
 #[test]
 fn a_dump_is_equal_layer_by_layer() {
     let place = Place::new();
-    assert_eq!(place.snug("simulate digits.onnx --engine golden --inputs test_inputs.npy --limit 30 --dump acts.npz").code, 0);
+    assert_eq!(
+        place.snug("simulate digits.onnx --engine golden --inputs test_inputs.npy --limit 30 --dump acts.npz").code,
+        0
+    );
     let json = place.json(&format!("{DIGITS} --limit 30 --expect acts.npz"), 0);
     let layers: Vec<_> = json["tensors"].as_array().unwrap().iter().map(|t| t["layer"].as_str().unwrap()).collect();
     assert_eq!(layers, ["input", "norm1", "norm1", "norm2", "norm2", "fc3"]);
@@ -86,7 +92,10 @@ fn float32_ties_are_explained() {
     }
     place.npy("tied.npy", &[4, 64], &tied);
     place.npy("above.npy", &[4, 64], &above);
-    assert_eq!(place.snug("simulate digits.onnx --engine golden --inputs above.npy --dump acts.npz --outputs logits.npy").code, 0);
+    assert_eq!(
+        place.snug("simulate digits.onnx --engine golden --inputs above.npy --dump acts.npz --outputs logits.npy").code,
+        0
+    );
     let json = place.json("compare digits.onnx --inputs tied.npy --expect acts.npz", 0);
     assert_eq!((&json["ok"], &json["ties"]), (&true.into(), &2.into()), "{json}");
     assert_eq!((&json["tensors"][0]["layer"], &json["tensors"][0]["ties"]), (&"input".into(), &2.into()));

@@ -54,7 +54,10 @@ fn the_report_has_the_keys_of_the_contract() {
 #[test]
 fn the_dataflow_of_a_run_is_a_folding() {
     let place = Place::new();
-    place.write("folding.json", r#"{"norm1": {"pe": 4, "simd": 8}, "norm2": {"pe": 8, "simd": 4}, "fc3": {"pe": 2, "simd": 8}}"#);
+    place.write(
+        "folding.json",
+        r#"{"norm1": {"pe": 4, "simd": 8}, "norm2": {"pe": 8, "simd": 4}, "fc3": {"pe": 2, "simd": 8}}"#,
+    );
     assert_eq!(place.snug("generate digits.onnx -o a --folding folding.json").code, 0);
     assert_eq!(place.snug("generate digits.onnx -o b --folding a/dataflow.json").code, 0);
     assert_eq!(contents(&place.path("a")), contents(&place.path("b")));

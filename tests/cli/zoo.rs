@@ -48,7 +48,10 @@ fn the_whole_mnist_test_set_in_golden() {
             0,
         );
         assert_eq!((&json["samples"], &json["correct"]), (&10_000.into(), &right.into()), "{model}");
-        assert_eq!(json["notes"][0], "pixel bytes are taken as byte/255 (--input-type, --mean and --std say otherwise)");
+        assert_eq!(
+            json["notes"][0],
+            "pixel bytes are taken as byte/255 (--input-type, --mean and --std say otherwise)"
+        );
     }
 }
 
