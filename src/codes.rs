@@ -10,7 +10,6 @@ use ndarray::Array2;
 use num_bigint::BigInt;
 use num_traits::{ToPrimitive, Zero};
 use quantizer::datatype::DataType;
-use quantizer::import::ValueError;
 use quantizer::rational::{Rational, from_f64, to_f64};
 use thiserror::Error;
 
@@ -20,7 +19,7 @@ use crate::data::{Kind, Precision, Samples, Values, shape};
 pub enum Meaning<'a> {
     /// The codes of the network's first quantizer: real values become codes by it. The function takes the value and
     /// its channel.
-    Quantized(&'a dyn Fn(&Rational, usize) -> Result<i64, ValueError>),
+    Quantized(&'a dyn Fn(&Rational, usize) -> i64),
     /// A declared type: the code `c` means `c / divisor`, before any mean and deviation, which the hardware applies.
     Declared {
         /// What codes are divided by.
@@ -114,18 +113,6 @@ pub enum CodeError {
         /// The value.
         value: f64,
     },
-    /// A value whose code cannot be decided at any precision tried.
-    #[error("{}: sample {sample}, element {}: {source}", path.display(), shape(.element))]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// Which sample.
-        sample: usize,
-        /// Which element of it.
-        element: Vec<usize>,
-        /// Why.
-        source: ValueError,
-    },
     /// Mean or deviation, where the hardware (or nobody) applies them.
     #[error("--mean and --std have no meaning here: {reason}")]
     Normalise {
@@ -218,7 +205,6 @@ enum Why {
     NotFinite(f64),
     OffGrid(f64, Rational),
     NoCode(BigInt),
-    Value(ValueError),
 }
 
 fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &Normalise) -> Result<i64, Why> {
@@ -229,7 +215,7 @@ fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &
                 Element::Float(v, _) => exactly(v)?,
             };
             let value = if pixels { value / BigInt::from(255) } else { value };
-            return quantize(&normalise.apply(value, channel), channel).map_err(Why::Value);
+            return Ok(quantize(&normalise.apply(value, channel), channel));
         }
         (Meaning::Declared { divisor }, Element::Float(v, precision)) => {
             let code = (exactly(v)? * divisor).round().to_integer();
@@ -287,7 +273,6 @@ fn explain(path: &Path, samples: &Samples, pins: &Pins, i: usize, why: Why) -> C
     match why {
         Why::NotFinite(value) => CodeError::NotFinite { path, sample, element, value },
         Why::OffGrid(value, divisor) => CodeError::OffGrid { path, sample, element, value, divisor },
-        Why::Value(source) => CodeError::Value { path, sample, element, source },
         Why::NoCode(code) => CodeError::NoCode { path, sample, element, code, datatype: pins.datatype },
     }
 }
@@ -350,9 +335,7 @@ mod tests {
     #[test]
     fn pixels_are_quantized_exactly() {
         // A quantizer of step 1/255 rounding down: an exact k/255 gives k, and any float error below it k-1.
-        let down = |v: &Rational, _: usize| {
-            (v * BigInt::from(255)).floor().to_integer().to_i64().ok_or(ValueError::NotANumber)
-        };
+        let down = |v: &Rational, _: usize| (v * BigInt::from(255)).floor().to_integer().to_i64().unwrap();
         let all = samples(Values::Bytes((0..=255).collect()), Kind::Pixels);
         let codes = convert(&all, Meaning::Quantized(&down), DataType::unsigned(8), &Normalise::default()).unwrap();
         assert_eq!(codes, (0..=255).collect::<Vec<i64>>());
@@ -360,7 +343,7 @@ mod tests {
 
     #[test]
     fn mean_and_deviation_apply_to_real_values() {
-        let value = |v: &Rational, _: usize| (v * BigInt::from(10)).to_integer().to_i64().ok_or(ValueError::NotANumber);
+        let value = |v: &Rational, _: usize| (v * BigInt::from(10)).to_integer().to_i64().unwrap();
         let normalise = Normalise { mean: vec![ratio(1, 2)], std: vec![ratio(1, 4)] };
         let two = samples(Values::Floats(vec![1.0, 0.25], Precision::Single), Kind::Numbers);
         assert_eq!(convert(&two, Meaning::Quantized(&value), DataType::signed(8), &normalise).unwrap(), [20, -10]);

@@ -311,7 +311,6 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
             ),
         ),
         CodeError::NotFinite { .. } => ("data::finite", None),
-        CodeError::Value { .. } => ("data::code", None),
         CodeError::Normalise { .. } | CodeError::Channels { .. } | CodeError::ZeroDeviation => ("usage", None),
     }
 }

@@ -134,7 +134,7 @@ impl Model {
         match (&self.input_type, &self.first_quant) {
             (Some(input_type), _) => with(&pins(Meaning::Declared { divisor: input_type.divisor.clone() })),
             (None, Some(first)) => {
-                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.exact_code(value, channel))))
+                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.code(value, channel))))
             }
             (None, None) => with(&pins(Meaning::Codes)),
         }

@@ -34,7 +34,7 @@ pub(super) struct Hierarchy {
 /// Reads `stat -json`. Cell counts of Yosys stand for one module without its children; instances are multiplied out from
 /// the top.
 pub(super) fn read(json: &str, top: &str, target: Target) -> Result<Hierarchy, String> {
-    let stat: Stat = serde_json::from_str(json).map_err(|error| format!("stat -json: {error}"))?;
+    let stat: Stat = serde_json::from_str(&only_json(json)).map_err(|error| format!("stat -json: {error}"))?;
     let plain = |name: &str| name.strip_prefix('\\').unwrap_or(name).to_owned();
     let definitions: BTreeMap<String, StatModule> = stat.modules.into_iter().map(|(n, m)| (plain(&n), m)).collect();
     let children = |module: &StatModule| -> Vec<(String, u64)> {
@@ -87,6 +87,12 @@ pub(super) fn read(json: &str, top: &str, target: Target) -> Result<Hierarchy, S
     Ok(Hierarchy { total, modules })
 }
 
+/// The file without the table of instances that Yosys 0.23 prints, as text, into the middle of its JSON where a design
+/// has more than one module. Lines of JSON begin with a quote or a brace; names in the table never do.
+fn only_json(text: &str) -> String {
+    text.lines().filter(|line| line.trim_start().starts_with(['"', '{', '}', '[', ']'])).collect::<Vec<_>>().join("\n")
+}
+
 /// The name a module has in its file: `$paramod\fifo\DEPTH=s32'0100` and `$paramod$0123abcd\fifo` are `fifo`.
 fn source_name(name: &str) -> &str {
     match name.strip_prefix("$paramod") {
@@ -131,6 +137,30 @@ mod tests {
         assert_eq!((total.ff, total.carry, total.bram), (28, 14, 4));
         assert_eq!(total.cells["IBUF"], 63);
         assert_eq!(design.modules[3].counts.lut, 5, "the top without its children");
+    }
+
+    #[test]
+    fn the_table_that_yosys_prints_into_its_json_is_skipped() {
+        let text = r#"{
+            "modules": {
+                "\\top": {
+                    "num_cells_by_type": {
+                        "LUT2": 5,
+                        "$paramod\\leaf\\W=s32'01": 2
+                    }
+                },
+                "$paramod\\leaf\\W=s32'01": {
+                    "num_cells_by_type": {
+                        "LUT6": 1
+                    }
+                }
+            },
+            top       1
+              $paramod\leaf\W=s32'01      2
+            "design": {
+            }
+        }"#;
+        assert_eq!(read(text, "top", Target::Xc7).unwrap().total.lut, 7);
     }
 
     #[test]

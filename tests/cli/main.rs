@@ -1,0 +1,11 @@
+//! The command line as its users meet it: the built program, its exit codes, its files, its words.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod compare;
+mod generate;
+mod inspect_check;
+mod messages;
+mod simulate;
+mod tool;
+mod zoo;
