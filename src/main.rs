@@ -12,6 +12,7 @@ mod codes;
 mod compare;
 mod console;
 mod data;
+mod demo;
 mod diagnostic;
 mod doctor;
 mod error;
@@ -59,6 +60,7 @@ enum Command {
     Generate(generate::Args),
     Simulate(simulate::Args),
     Synth(synth::Args),
+    Demo(demo::Args),
     Doctor(doctor::Args),
     /// Print a shell completion script
     Completions {

@@ -1,6 +1,5 @@
 //! The report of a generated folder.
 
-use sha2::{Digest, Sha256};
 use sim::cycle;
 use sim::report::{Certificate, Check, Excerpt, Hardware, Pin, Report, Top, render};
 
@@ -46,7 +45,7 @@ pub fn report(model: &Model, design: &Design, files: &Files, run: &cycle::Run, c
         samples: run.result.nrows(),
         ..Check::default()
     });
-    let hash = |name: &str| files.get(name).map(|bytes| format!("{:x}", Sha256::digest(bytes)));
+    let hash = |name: &str| files.get(name).map(|bytes| crate::output_dir::sha256(bytes));
     if let (Some(sha256), Ok(network_sha256)) = (hash("certificate.json"), quantizer::store::hash(network)) {
         report.certificate = Some(Certificate { file: "certificate.json".to_owned(), sha256, network_sha256 });
     }
