@@ -12,9 +12,9 @@ fn main() {
     for d in &all {
         let folder = Path::new("/tmp/est").join(&d.name);
         std::fs::create_dir_all(&folder).unwrap();
-        for f in generator::emit::verilog(&d.dataflow, &[]).unwrap() {
-            std::fs::write(folder.join(&f.name), &f.text).unwrap();
-        }
-        std::fs::write(folder.join("dataflow.json"), serde_json::to_string(&d.dataflow).unwrap()).unwrap();
+        let t = std::time::Instant::now();
+        let e = generator::estimate::estimate(&d.dataflow);
+        eprintln!("{} {:?} {:?}", d.name, e.total, t.elapsed());
+        std::fs::write(folder.join("estimate.json"), serde_json::to_string(&e).unwrap()).unwrap();
     }
 }
