@@ -16,7 +16,8 @@ use sim::{cycle, golden};
 
 use crate::Outcome;
 use crate::console::Console;
-use crate::data::{Layout, fit, labels, parse};
+use crate::data::labels::labels;
+use crate::data::{Layout, fit, read};
 use crate::error::Error;
 use crate::folding::FoldingArgs;
 use crate::generate::vectors::Vectors;
@@ -128,7 +129,7 @@ impl Digits {
         let model = ModelArgs::of(path("digits.onnx")).open()?;
         let inputs = crate::inputs::InputArgs::all(path("test_inputs.npy")).read(&model, console)?;
         let file = path("brevitas_logits.npy");
-        let logits = fit::fit(&file, "output", parse(&file)?, &[10], Layout::Nchw)?;
+        let logits = fit::fit(&file, "output", read(&file)?, &[10], Layout::Nchw)?;
         let labels = labels(&path("test_labels.npy"), 10)?;
         let logits = Array2::from_shape_fn((logits.count, 10), |(n, c)| logits.values.float(n * 10 + c));
         Ok(Digits { model, codes: inputs.codes, labels, logits })
@@ -159,7 +160,7 @@ impl Digits {
 
 /// `fc1 9 bits (15 by datatype)` of every layer.
 fn widths(network: &quantizer::network::Network) -> String {
-    let layer = |l: &LayerBounds| format!("{} {} bits ({} by datatype)", l.name, l.widths.exact, l.widths.data_type);
+    let layer = |l: &LayerBounds| format!("{} {} bits ({} by datatype)", l.name, l.accumulator.exact, l.accumulator.data_type);
     LayerBounds::of_network(network).iter().map(layer).collect::<Vec<_>>().join(", ")
 }
 
@@ -271,24 +272,26 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let design = Design::of(&digits.model, &FoldingArgs::default(), Some("digits"), Output::Logits)?;
     let layers = LayerBounds::of_network(network);
     let layer = layers.first().ok_or_else(|| usage("the network has no accumulator"))?;
-    let channel = layer.channels.iter().max_by_key(|c| c.width).ok_or_else(|| usage("the layer has no channel"))?;
-    let witness = channel.inputs().max;
+    let widest = layer.channels.iter().enumerate().max_by_key(|(_, c)| c.exact.width);
+    let (row, channel) = widest.ok_or_else(|| usage("the layer has no channel"))?;
+    let bounds = &channel.exact;
+    let witness = channel.inputs(layer.input).map_err(|_| usage("the certificate's witness is damaged"))?.max;
     let frame = Array2::from_shape_vec((1, witness.len()), witness)
         .map_err(|_| usage("the witness has another shape than the input"))?;
     let right = golden::run(network, frame.view())?;
     let whole = cycle::run(&design.dataflow, frame.view(), &cycle::Options::default())?;
     console.print(format!(
         "{}, channel {}: reaches [{}, {}], {} bits; the input that reaches {} gives no overflow ({} traps)",
-        layer.name, channel.channel, channel.min, channel.max, channel.width, channel.max, whole.trapped
+        layer.name, row, bounds.min, bounds.max, bounds.width, bounds.max, whole.trapped
     ))?;
     let mut narrow = design.dataflow.clone();
     for module in narrow.modules.iter_mut().filter(|m| m.layer == layer.name) {
         if let Kind::MatrixVector(unit) = &mut module.kind {
-            unit.pes.iter_mut().for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(channel.width - 1));
+            unit.pes.iter_mut().for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
         }
     }
     let run = cycle::run(&narrow, frame.view(), &cycle::Options::default())?;
-    let trap = run.traps.iter().find(|t| t.row == channel.channel).or(run.traps.first());
+    let trap = run.traps.iter().find(|t| t.row == row).or(run.traps.first());
     match trap {
         Some(trap) => console.print(format!("one bit less: {trap}"))?,
         None => console.print("one bit less: NO overflow, which is a defect of snug")?,

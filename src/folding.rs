@@ -35,6 +35,12 @@ pub struct FoldingArgs {
     pub clock_mhz: String,
 }
 
+impl Default for FoldingArgs {
+    fn default() -> Self {
+        FoldingArgs { folding: None, target_interval: None, target_fps: None, clock_mhz: "100".to_owned() }
+    }
+}
+
 impl FoldingArgs {
     /// The clock in Hz.
     ///

@@ -42,6 +42,11 @@ pub struct Inputs {
 }
 
 impl InputArgs {
+    /// All samples of a file.
+    pub fn all(inputs: PathBuf) -> Self {
+        InputArgs { inputs, layout: Layout::Nchw, limit: None, seed: None }
+    }
+
     /// Reads the samples and brings them to the pins of `model`.
     ///
     /// # Errors

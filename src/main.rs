@@ -106,6 +106,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
+        Command::Demo(args) => demo::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Compare(args) => compare::run(&args, console),
         Command::Generate(args) => generate::run(&args, console),

@@ -50,6 +50,11 @@ pub struct Model {
 }
 
 impl ModelArgs {
+    /// A model without further options.
+    pub fn of(model: PathBuf) -> Self {
+        ModelArgs { model, input_type: None, mean: vec![], std: vec![], input_shape: None }
+    }
+
     /// Opens the model.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub mod dataflow;
 pub mod emit;
 pub mod error;
+pub mod estimate;
 pub mod folding;
 pub mod lower;
 pub mod names;

@@ -1,0 +1,67 @@
+//! What the pieces of a design cost on xc7: every fitted number of the estimator, in one place.
+//!
+//! Fitted on Yosys 0.23, `synth_xilinx -family xc7 -nodsp`, hierarchy kept. LUTs are `LUT1` to `LUT6`; the inverters that Yosys
+//! leaves before carry cells and reset pins are not counted, as in its own counts of logic cells.
+
+/// The tool that the numbers below were fitted on.
+pub const FITTED_ON: &str = "Yosys 0.23, synth_xilinx -family xc7 -nodsp";
+
+/// Factor widths (columns) at which [`PRODUCT`] was measured.
+pub const PRODUCT_BITS: [u32; 6] = [1, 2, 3, 4, 6, 8];
+
+/// LUTs of a registered product of two run-time factors, by the bits of the narrower (row) and wider (column) one.
+/// Entries below the diagonal are not read; 6 x 6 lies between its neighbours and was not measured.
+pub const PRODUCT: [[u64; 6]; 6] = [
+    [1, 2, 3, 4, 6, 8],
+    [0, 4, 6, 8, 13, 16],
+    [0, 0, 7, 11, 21, 36],
+    [0, 0, 0, 24, 55, 57],
+    [0, 0, 0, 0, 77, 99],
+    [0, 0, 0, 0, 0, 132],
+];
+
+/// LUTs and flip-flops of the control of queues of 1 to 4 places.
+pub const FIFO_SMALL: [(u64, u64); 4] = [(3, 4), (8, 7), (11, 10), (16, 11)];
+
+/// Of longer queues: LUTs, and LUTs for each bit of the address.
+pub const FIFO_LUT: (u64, u64) = (6, 5);
+
+/// Likewise, flip-flops.
+pub const FIFO_FF: (u64, u64) = (2, 4);
+
+/// Memories of at most this many bits become flip-flops: Yosys' cost of the smallest LUT RAM is above theirs.
+pub const FLIP_FLOP_MEMORY: u64 = 13;
+
+/// LUTs of a credit counter by the bits of its count. Up to four bits Yosys makes one table of it, above that a counter.
+pub const CREDIT_LUT: [u64; 7] = [2, 3, 13, 21, 8, 8, 10];
+
+/// LUTs of a sequencer per 20 bits of its counters.
+pub const SEQUENCER_PER_20_BITS: u64 = 31;
+
+/// LUTs of a matrix-vector unit beside its parts: the exit handshake, and the buffer's write enable.
+pub const UNIT: u64 = 2;
+
+/// Fifths of a LUT for each source of a width converter's register bit (its own value, the one that moves down, the beat's
+/// lanes), where a beat is one unit or has at most two places.
+pub const CONVERTER_SOURCE_FIFTHS: u64 = 3;
+
+/// Likewise, where the beat is shifted over more places.
+pub const CONVERTER_SHIFTED_FIFTHS: u64 = 5;
+
+/// LUTs of a shifting width converter for each place.
+pub const CONVERTER_PLACE: u64 = 2;
+
+/// LUTs of a width converter's control.
+pub const CONVERTER: u64 = 2;
+
+/// LUTs of a comparison of two run-time numbers of 4 bits; fewer than 4 bits fit one LUT.
+pub const COMPARE_4_BITS: u64 = 3;
+
+/// Bits of a constant that one LUT compares with, beside the running result.
+pub const CONSTANT_COMPARE_BITS: u64 = 3;
+
+/// Bits of read-only memory that Yosys weighs as much as one unit of its cost model for memories.
+pub const ROM_BITS_PER_COST: u64 = 64;
+
+/// Cost of half a block RAM (18 kbit) in that model, and of a whole one.
+pub const BRAM_COST: u64 = 129;

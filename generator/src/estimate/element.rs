@@ -1,0 +1,141 @@
+//! Cost of a processing element.
+
+use std::collections::HashSet;
+
+use quantizer::datatype::Signedness;
+
+use super::logic::{self, Operand, columns};
+use super::{Cost, Part};
+use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
+use crate::reduction::{Node, Operation};
+
+/// The parts of a processing element that reads codes of `input`.
+pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)> {
+    let constant = pe.weights.len() == 1;
+    let (mut products, mut tree) = (Cost::default(), Cost::default());
+    let nodes = &pe.reduction.nodes;
+    for (i, node) in nodes.iter().enumerate() {
+        match node.operation {
+            Operation::Product { lane } => {
+                let encoding = pe.weight_encodings[lane];
+                products += if constant {
+                    logic::constant_product(input.bits, pe.weights[0][lane], node.width())
+                } else {
+                    let words: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
+                    // Equal bits of a weight are one register: the product has that many inputs.
+                    let bits = columns(&words, encoding.bits).len() as u32;
+                    let mut cost = product(input, encoding, node);
+                    let fewer = product(input, Encoding { bits, ..encoding }, node).lut;
+                    // Yosys finds all of that where one LUT holds the inputs, else about half.
+                    cost.lut = if input.bits + bits <= 6 { fewer } else { (cost.lut + fewer).div_ceil(2) };
+                    cost
+                };
+            }
+            Operation::Add { left, right } => {
+                tree += logic::adder(operand(&nodes[left]), operand(&nodes[right]), node.width());
+            }
+            Operation::Delay { .. } => tree += delay(nodes, i),
+        }
+    }
+    let mut accumulator = Cost::default();
+    if unit.synapse_folds > 1 {
+        let root = nodes.last().map_or(Operand { bits: 0, signed: false }, operand);
+        accumulator = logic::accumulator(root, pe.reduction.accumulator_bits);
+    }
+    vec![
+        (Part::Weights, if constant { Cost::default() } else { weights(pe) }),
+        (Part::Products, products),
+        (Part::Tree, tree),
+        (Part::Accumulator, accumulator),
+        (Part::Thresholds, thresholds(pe, unit)),
+    ]
+}
+
+fn operand(node: &Node) -> Operand {
+    Operand { bits: node.width(), signed: node.signed() }
+}
+
+fn product(input: Encoding, weight: Encoding, node: &Node) -> Cost {
+    let width = node.width();
+    if weight.sign == Signedness::Bipolar {
+        if input.sign == Signedness::Bipolar {
+            return Cost::lut(1).with_ff(1);
+        }
+        // The value or its negation: a carry chain of the value's bits, and its sign.
+        let bits = u64::from(input.bits) + u64::from(input.sign == Signedness::Signed);
+        let carry = if width <= 2 { 0 } else { u64::from(width).div_ceil(4) };
+        return Cost::lut(if width <= 2 { 0 } else { bits }).with_ff(u64::from(width)).with_carry(carry);
+    }
+    if input.sign == Signedness::Bipolar {
+        let lut = (2 * u64::from(weight.bits)).saturating_sub(3).max(1);
+        return Cost::lut(lut).with_ff(u64::from(width)).with_carry(if width <= 2 { 0 } else { 1 });
+    }
+    logic::product(input.bits, weight.bits, width)
+}
+
+/// A register that waits: three in a row are a shift register, and then the first of them is none either.
+fn delay(nodes: &[Node], index: usize) -> Cost {
+    let mut before = 0;
+    let mut at = index;
+    while let Operation::Delay { of } = nodes[at].operation {
+        before += 1;
+        at = of;
+    }
+    let ends = !nodes[index + 1..].iter().any(|n| n.operation == Operation::Delay { of: index });
+    let width = u64::from(nodes[index].width());
+    match (before, ends) {
+        (0..=1, _) => Cost::default().with_ff(width),
+        // Counted as flip-flops until here.
+        (_, true) => Cost { srl: width, ..Cost::default() },
+        (_, false) => Cost::default().with_ff(width),
+    }
+}
+
+/// The weight memory and its output register.
+fn weights(pe: &Pe) -> Cost {
+    let words = pe.weights.len();
+    let mut kept: HashSet<Vec<u64>> = HashSet::new();
+    let mut bits = 0;
+    for node in &pe.reduction.nodes {
+        let Operation::Product { lane } = node.operation else { continue };
+        let encoding = pe.weight_encodings[lane];
+        let column: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
+        bits += u64::from(encoding.bits);
+        kept.extend(columns(&column, encoding.bits));
+    }
+    if let Some(bram) = logic::block_ram(words as u64, bits) {
+        return Cost { bram, ..Cost::default() };
+    }
+    let kept: Vec<Vec<u64>> = kept.into_iter().collect();
+    Cost::lut(logic::rom(&kept, words)).with_ff(kept.len() as u64)
+}
+
+fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
+    let Some(search) = unit.search else { return Cost::default() };
+    let value = u64::from(pe.reduction.accumulator_bits);
+    let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);
+    // The value goes along with the stages but the last.
+    cost.ff += value * u64::from(search.bits).saturating_sub(1);
+    let (falling, rising) = (pe.words.iter().any(|w| w.falling), pe.words.iter().any(|w| !w.falling));
+    if falling && rising {
+        cost.lut += u64::from(search.bits) + logic::function(logic::bits_for(pe.words.len() as u64 - 1));
+    }
+    cost
+}
+
+/// The stages of a binary search over the words of one or several channels, with the registers of the count.
+pub fn search_stages(channels: &[SearchWords], bits: u32, word_bits: u32) -> Cost {
+    let mut cost = Cost::default();
+    let channel = if channels.len() > 1 { logic::bits_for(channels.len() as u64 - 1) } else { 0 };
+    for k in 0..bits {
+        let trial = bits - 1 - k;
+        let words: Vec<u64> = channels
+            .iter()
+            .flat_map(|c| (0..1usize << k).map(move |count| (count << 1 | 1) << trial).map(|r| c.words[r - 1]))
+            .map(|w| w as u64 & mask(word_bits))
+            .collect();
+        cost += logic::threshold_stage(&words, word_bits, channel + u64::from(k));
+        cost.ff += u64::from(k) + 1;
+    }
+    cost
+}

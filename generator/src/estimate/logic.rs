@@ -1,0 +1,172 @@
+//! Costs of the forms that the templates print: memories, products, adders, comparisons.
+
+use std::collections::HashSet;
+
+use super::Cost;
+use super::coefficients::{
+    BRAM_COST, COMPARE_4_BITS, CONSTANT_COMPARE_BITS, PRODUCT, PRODUCT_BITS, ROM_BITS_PER_COST,
+};
+
+/// Bits that hold `0 ..= last`, at least one.
+pub fn bits_for(last: u64) -> u64 {
+    u64::from(64 - last.leading_zeros()).max(1)
+}
+
+/// LUTs of one function of `inputs` bits: wider ones than 6 join LUTs by MUXF7 and MUXF8, wider ones than 8 by LUTs.
+pub fn function(inputs: u64) -> u64 {
+    match inputs {
+        0..=1 => 0,
+        2..=6 => 1,
+        7..=8 => 1 << (inputs - 6),
+        _ => 4 * (1 << (inputs.min(24) - 8)) + (1 << (inputs.min(24) - 8)) / 3,
+    }
+}
+
+/// The columns (bits) of a table of words, each a string of the bit's values by address: those that are neither constant nor
+/// equal to another.
+pub fn columns(words: &[u64], bits: u32) -> Vec<Vec<u64>> {
+    let mut seen = HashSet::new();
+    let mut kept = Vec::new();
+    for bit in 0..bits.min(64) {
+        let mut column = vec![0u64; words.len().div_ceil(64)];
+        for (i, word) in words.iter().enumerate() {
+            column[i / 64] |= (word >> bit & 1) << (i % 64);
+        }
+        let ones: u32 = column.iter().map(|c| c.count_ones()).sum();
+        if ones != 0 && ones as usize != words.len() && seen.insert(column.clone()) {
+            kept.push(column);
+        }
+    }
+    kept
+}
+
+/// LUTs of a memory with these columns: blocks of 64 words that are constant need none, equal blocks share.
+pub fn rom(columns: &[Vec<u64>], words: usize) -> u64 {
+    let address = bits_for(words.saturating_sub(1) as u64);
+    if address <= 6 {
+        return columns.len() as u64 * function(address);
+    }
+    let blocks: HashSet<u64> = columns.iter().flatten().copied().filter(|&b| b != 0 && b != u64::MAX).collect();
+    // MUXF7 and MUXF8 join four blocks; beyond that each column needs a multiplexer of its groups of four.
+    let groups = words.div_ceil(256) as u64;
+    blocks.len() as u64 + columns.len() as u64 * (groups - 1).div_ceil(2)
+}
+
+/// Half block RAMs that Yosys takes for a registered memory of `words` words of `bits` bits, if it takes any: where its cost
+/// model puts the logic above them.
+pub fn block_ram(words: u64, bits: u64) -> Option<u64> {
+    let logic = (words * bits).div_ceil(ROM_BITS_PER_COST);
+    let address = bits_for(words.saturating_sub(1)).max(9);
+    if address > 14 {
+        return None;
+    }
+    // A RAMB18 holds 512 words of 36 bits, 1024 of 18, ...
+    let width = [36, 18, 9, 4, 2, 1][(address - 9) as usize];
+    let halves = bits.div_ceil(width);
+    (halves * BRAM_COST < logic).then_some(halves)
+}
+
+/// A product of two run-time factors into a register of `width` bits.
+pub fn product(a: u32, b: u32, width: u32) -> Cost {
+    let width = u64::from(width);
+    let (narrow, wide) = (a.min(b).max(1), a.max(b).max(1));
+    if width <= 2 {
+        return Cost::lut(width).with_ff(width);
+    }
+    let row = PRODUCT_BITS.iter().rposition(|&n| n <= narrow).unwrap_or(0);
+    let (here, next) = (product_lut(row, wide), product_lut((row + 1).min(PRODUCT_BITS.len() - 1), wide));
+    let lut = between(row, narrow, here, next);
+    // With up to six inputs every bit is one function.
+    let lut = if narrow + wide <= 6 { lut.min(width) } else { lut };
+    Cost::lut(lut).with_ff(width).with_carry(width.div_ceil(4))
+}
+
+/// LUTs in a row of the table at `wide` bits. Beyond the table partial products grow with the width.
+fn product_lut(row: usize, wide: u32) -> u64 {
+    let wide = wide.max(PRODUCT_BITS[row]);
+    let at = PRODUCT_BITS.iter().rposition(|&n| n <= wide).unwrap_or(0);
+    match PRODUCT[row].get(at + 1) {
+        Some(&next) => between(at, wide, PRODUCT[row][at], next),
+        None => PRODUCT[row][at] * u64::from(wide) / u64::from(PRODUCT_BITS[at]),
+    }
+}
+
+/// Between the figures at two neighbouring widths of the table.
+fn between(at: usize, bits: u32, here: u64, next: u64) -> u64 {
+    let Some(&above) = PRODUCT_BITS.get(at + 1) else { return here };
+    let (step, over) = (u64::from(above - PRODUCT_BITS[at]), u64::from(bits.min(above) - PRODUCT_BITS[at]));
+    here + next.saturating_sub(here) * over / step
+}
+
+/// A product with a constant: an adder for each digit beyond the first, a negation if it is negative.
+pub fn constant_product(x_bits: u32, weight: i64, width: u32) -> Cost {
+    let ones = u64::from(weight.unsigned_abs().count_ones());
+    let adders = if weight < 0 { ones } else { ones.saturating_sub(1) };
+    let width = u64::from(width);
+    let x = u64::from(x_bits);
+    if x <= 6 {
+        // Every bit is a function of the code alone.
+        let lut = if adders == 0 { 0 } else { width.saturating_sub(1) * function(x) };
+        return Cost::lut(lut).with_ff(x.max(width.saturating_sub(u64::from(weight.trailing_zeros()))));
+    }
+    Cost::lut(adders * (x + 1)).with_ff(width).with_carry(adders * width.div_ceil(4))
+}
+
+/// An operand of an adder.
+#[derive(Clone, Copy)]
+pub struct Operand {
+    /// Bits.
+    pub bits: u32,
+    /// Whether it is sign-extended.
+    pub signed: bool,
+}
+
+/// The register behind an adder of `width` bits. A LUT is needed where both operands vary; an extended sign shares its LUT.
+pub fn adder(a: Operand, b: Operand, width: u32) -> Cost {
+    if width <= 2 {
+        return Cost::lut(u64::from(width)).with_ff(u64::from(width));
+    }
+    let reach = |o: Operand| if o.signed { u32::MAX } else { o.bits };
+    let both = reach(a).min(reach(b)).min(a.bits.max(b.bits)).min(width);
+    Cost::lut(u64::from(both)).with_ff(u64::from(width)).with_carry(u64::from(width).div_ceil(4))
+}
+
+/// An accumulator: the adder, and the multiplexer that starts it anew.
+pub fn accumulator(root: Operand, width: u32) -> Cost {
+    let added = if root.signed { width } else { root.bits.min(width) };
+    let carry = if width <= 2 { 0 } else { u64::from(width).div_ceil(4) };
+    Cost::lut(u64::from(width + added)).with_ff(u64::from(width)).with_carry(carry)
+}
+
+/// A comparison of two run-time numbers.
+pub fn compare(bits: u64) -> Cost {
+    match bits {
+        0..=3 => Cost::lut(1),
+        4..=7 => Cost::lut(bits * COMPARE_4_BITS / 4),
+        _ => Cost::lut(bits * COMPARE_4_BITS / 4).with_carry(bits.div_ceil(8)),
+    }
+}
+
+/// A comparison with a constant.
+pub fn constant_compare(bits: u64) -> Cost {
+    Cost::lut(if bits <= 6 { 1 } else { bits / CONSTANT_COMPARE_BITS })
+}
+
+/// A threshold stage: the words' memory and the comparison. Where the address is short a LUT of the carry chain holds a bit of
+/// all words beside the value's.
+pub fn threshold_stage(words: &[u64], word_bits: u32, address: u64) -> Cost {
+    let bits = u64::from(word_bits);
+    let kept = columns(words, word_bits);
+    if kept.is_empty() {
+        return constant_compare(bits);
+    }
+    if bits + address <= 6 {
+        return Cost::lut(1);
+    }
+    if address <= 5 {
+        return Cost::lut(bits + 1).with_carry(bits.div_ceil(4));
+    }
+    let mut cost = compare(bits);
+    cost += Cost::lut(rom(&kept, words.len()));
+    cost
+}
