@@ -127,7 +127,8 @@ fn headlines(report: &Report) -> Vec<Headline> {
 fn port(direction: &str, p: &Port) -> [String; 6] {
     let scale = match p.scale.as_deref() {
         None => "codes without an affine meaning".into(),
-        Some([s]) => format!("{} · code + {}", s.factor, s.offset),
+        Some([s]) if s.offset == 0.0 => format!("{:.6} · code", s.factor),
+        Some([s]) => format!("{:.6} · code {:+.6}", s.factor, s.offset),
         Some(_) => "one scale a channel, see io.json".into(),
     };
     let shape = p.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
