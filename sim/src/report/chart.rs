@@ -94,6 +94,7 @@ fn draw(
     let largest = series.iter().flat_map(|s| &s.values).flatten().copied().max().unwrap_or(1).max(1);
     let rows = labels.len() as f64;
     let mut chart = ChartBuilder::on(&body)
+        .margin_right(16)
         .x_label_area_size(FOOT)
         .y_label_area_size(LABELS)
         .build_cartesian_2d(0u64..largest + (largest / ROOM).max(1), rows..0f64)?;
