@@ -116,10 +116,8 @@ fn headlines(report: &Report) -> Vec<Headline> {
         let micro = latency as f64 / h.clock_mhz.max(f64::MIN_POSITIVE);
         add(format!("{} cycles", grouped(latency)), format!("from first beat in to last beat out: {micro:.2} µs"));
     }
-    if let Some(s) = &report.synthesis {
-        if let Some(first) = s.counts.first() {
-            add(format!("{} {}", grouped(first.count), first.name), format!("{}, {}", s.tool, s.target));
-        }
+    if let Some((s, first)) = report.synthesis.as_ref().and_then(|s| Some((s, s.counts.first()?))) {
+        add(format!("{} {}", grouped(first.count), first.name), format!("{}, {}", s.tool, s.target));
     }
     all
 }
