@@ -6,7 +6,7 @@
 //!
 //! The way of a file: [`crate::onnx::file`] reads it, [`graph`] orders it, [`walk`] goes through the nodes with
 //! constants folded by [`fold`] and [`quant`], layers made by [`dense`], functions collected by [`elementwise`];
-//! [`solve`] finds the thresholds, [`names`] names the layers, [`output`] says what comes out. [`verify`] checks
+//! [`solve`] finds the thresholds, [`names`] names the layers, [`output`] says what comes out. [`mod@verify`] checks
 //! every threshold against direct evaluation.
 
 pub mod build;
@@ -15,6 +15,7 @@ pub mod constant;
 pub mod dense;
 pub mod elementwise;
 pub mod error;
+pub mod exponential;
 pub mod fold;
 pub mod function;
 pub mod graph;
@@ -22,19 +23,22 @@ pub mod input;
 pub mod interval;
 pub mod names;
 pub mod number;
+pub mod operators;
 pub mod output;
 pub mod quant;
 pub mod real;
 pub mod shape;
 pub mod signal;
 pub mod solve;
+pub mod verify;
 pub mod walk;
 
 use std::path::Path;
 
 pub use chain::Chain;
 pub use error::{Blocker, GraphProblem, ImportError};
-pub use input::{FirstQuant, InputType, InputTypeError, ValueError};
+pub use input::{FirstQuant, InputType, InputTypeError};
+pub use verify::{Verification, verify};
 
 use build::Builder;
 use error::Refusal;
@@ -42,7 +46,7 @@ use real::Real;
 use signal::{Origin, Signal};
 use walk::{Value, Walk};
 
-use crate::network::{Network, Op, Scale, Source, Tensor, TensorId};
+use crate::network::{Network, Op, Source, Tensor, TensorId};
 use crate::onnx::file::{self, OnnxFile};
 use crate::onnx::proto::GraphProto;
 
@@ -220,16 +224,14 @@ fn input_signal(
         let channels = pins.first().copied().unwrap_or(1);
         signal.links = declared.links(name, channels)?;
         let blocks = chain::blocks(&signal.links);
-        let scale = (0..blocks).map(|b| {
-            let affine = function::compose_affine(&chain::functions(&signal.links, b, blocks));
-            affine.map(|(a, c)| Scale { factor: a.to_f64(), offset: c.to_f64() })
-        });
+        let affine = |b| function::compose_affine(&chain::functions(&signal.links, b, blocks));
+        let scale = (0..blocks).map(affine).collect::<Option<Vec<_>>>().and_then(build::scales);
         let id = builder.tensor(Tensor {
             name: name.clone(),
             shape: pins,
             datatype: declared.datatype,
             ranges: vec![declared.datatype.range(); channels],
-            scale: scale.collect(),
+            scale,
         });
         signal.origin = Origin::Codes(id);
     }
@@ -261,9 +263,7 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     let elements = signal.elements();
     let values: Vec<(Real, Real)> =
         (0..elements).map(|e| (codes.factor.at(e, elements).clone(), codes.offset.at(e, elements).clone())).collect();
-    let scale = values.iter().map(|(a, b)| Scale { factor: a.to_f64(), offset: b.to_f64() }).collect();
-    let tensor = &mut walk.builder.tensors[codes.tensor.0];
-    tensor.scale = Some(scale);
+    walk.builder.tensors[codes.tensor.0].scale = build::scales(values.iter().cloned());
     Ok(End { tensor: codes.tensor, shape: signal.shape.clone(), values })
 }
 

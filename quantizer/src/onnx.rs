@@ -6,4 +6,5 @@
 pub mod build;
 pub mod file;
 pub mod proto;
+pub mod sequence;
 pub mod tensor;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use quantizer::datatype::{DataType, Range};
-use quantizer::import::{ImportError, ImportOptions, Imported, import};
+use quantizer::import::{ImportError, ImportOptions, Imported, import, verify};
 use quantizer::network::Op;
+use quantizer::rational::Rational;
 
 /// A model of the zoo, if `SNUG_ZOO` says where it is.
 fn model(name: &str) -> Option<PathBuf> {
@@ -21,6 +22,7 @@ fn imported(name: &str, options: &ImportOptions) -> Option<Imported> {
     let path = model(name)?;
     let start = Instant::now();
     let imported = import(&path, options).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(imported.network.validate(), Ok(()), "{name}");
     eprintln!("{name}: imported in {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
     Some(imported)
 }
@@ -68,9 +70,10 @@ fn tfc_2w2a() {
     assert!(n.label_grid.is_ok(), "{:?}", n.label_grid);
     // Pixel p means p/255, times 2, minus 1: below 1/4 it is -1 (0.25 itself is a tie and goes to the even 0).
     let first = tfc.first_quant.as_ref().unwrap();
-    let code = |p: i64| first.exact_code(&quantizer::rational::Rational::new(p.into(), 255.into()), 0).unwrap();
+    let code = |p: i64| first.code(&Rational::new(p.into(), 255.into()), 0);
     assert_eq!([0, 63, 64, 191, 192, 255].map(code), [-1, -1, 0, 0, 1, 1]);
-    assert_eq!([0.0, 0.25, 0.75, 1.0].map(|v| first.code(v, 0).unwrap()), [-1, 0, 0, 1]);
+    let quarter = |q: i64| first.code(&Rational::new(q.into(), 4.into()), 0);
+    assert_eq!([0, 1, 3, 4].map(quarter), [-1, 0, 0, 1]);
 }
 
 #[test]
@@ -138,4 +141,31 @@ fn convolutions_are_refused_all_at_once() {
     let Err(ImportError::Blocked { blockers, .. }) = refused else { panic!("{refused:?}") };
     let ops: Vec<_> = blockers.iter().map(|b| b.op.as_str()).collect();
     assert_eq!(ops, ["Conv", "MaxPool", "Conv", "MaxPool", "Conv"]);
+}
+
+#[test]
+fn thresholds_are_the_meaning_on_every_value() {
+    for (name, evaluations) in [("TFC_2W2A.onnx", None), ("kwsmlp_w3a3.onnx", Some(55_791_432))] {
+        let Some(imported) = imported(name, &ImportOptions::default()) else { return };
+        let start = Instant::now();
+        let verification = verify(&imported);
+        let total = verification.total();
+        eprintln!("{name}: {total:?} in {:.1} s", start.elapsed().as_secs_f64());
+        assert_eq!(verification.layers.len(), 3);
+        assert_eq!((total.deviations, total.float32, total.float64), (0, 0, 0), "{verification:?}");
+        assert!(evaluations.is_none_or(|n| n == total.evaluations));
+    }
+}
+
+#[test]
+fn a_wrong_threshold_is_found() {
+    let Some(mut tfc) = imported("TFC_2W2A.onnx", &ImportOptions::default()) else { return };
+    let Some(Op::Threshold(t)) =
+        tfc.network.layers.iter_mut().map(|l| &mut l.op).find(|o| matches!(o, Op::Threshold(_)))
+    else {
+        panic!("no threshold")
+    };
+    t.channels[7].steps[0] += 1;
+    let layer = &verify(&tfc).layers[0];
+    assert_eq!((layer.counts.deviations, layer.first.unwrap().channel), (1, 7));
 }

@@ -8,6 +8,8 @@
 mod arithmetic;
 mod modules;
 
+use std::time::{Duration, Instant};
+
 use ndarray::{Array2, ArrayView2};
 use thiserror::Error;
 
@@ -29,8 +31,8 @@ pub struct Trap {
     pub layer: String,
     /// Processing element.
     pub pe: usize,
-    /// Source row (channel), if the lane serves one.
-    pub row: Option<usize>,
+    /// Source row (channel).
+    pub row: usize,
     /// Synapse fold.
     pub fold: usize,
     /// Which register: `accumulator`, or a node of the adder tree.
@@ -45,10 +47,11 @@ pub struct Trap {
 
 impl std::fmt::Display for Trap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cycle {}, frame {}: layer '{}', PE {}", self.cycle, self.frame, self.layer, self.pe)?;
-        if let Some(row) = self.row {
-            write!(f, " (channel {row})")?;
-        }
+        write!(
+            f,
+            "cycle {}, frame {}: layer '{}', PE {} (channel {})",
+            self.cycle, self.frame, self.layer, self.pe, self.row
+        )?;
         write!(
             f,
             ", synapse fold {}: {} of {} bits overflows: {} became {}",
@@ -104,9 +107,17 @@ pub struct Run {
     pub waited: Vec<u64>,
     /// Output in source order, one row a frame.
     pub result: Array2<i64>,
+    /// Wall-clock time of the clocked loop alone.
+    pub duration: Duration,
 }
 
 impl Run {
+    /// Speed of the clocked loop.
+    pub fn clocks_per_second(&self) -> f64 {
+        // Exact below 2^53 clocks; a figure to print.
+        self.cycles as f64 / self.duration.as_secs_f64().max(1e-9)
+    }
+
     /// Cycles from the first beat in to the last beat of the first frame out, both included.
     pub fn latency(&self, dataflow: &Dataflow) -> Option<u64> {
         let beats = dataflow.output_stream().beats();
@@ -191,7 +202,9 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         occupancy: vec![0; machines.len()],
         waited: vec![0; streams],
         result: Array2::zeros((inputs.nrows(), output.elements())),
+        duration: Duration::ZERO,
     };
+    let start = Instant::now();
     let mut at = 0; // next beat of the source
     let mut offered = false;
     let mut quiet = 0;
@@ -215,7 +228,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
             let beat = run.outputs.len() % output.beats();
             let frame = run.outputs.len() / output.beats();
             let live = output.lanes.min(output.elements() - beat * output.lanes);
-            let values: Vec<i64> = machines[streams - 2].head().take(live).collect();
+            let values = machines[streams - 2].head()[..live].to_vec();
             for (lane, &value) in values.iter().enumerate() {
                 run.result[[frame, output.order[beat * output.lanes + lane]]] = value;
             }
@@ -227,8 +240,8 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
                 let beat = run.streams[s].len() % stream.beats();
                 let live = stream.lanes.min(stream.elements() - beat * stream.lanes);
                 let values = match s {
-                    0 => source.beat(at).take(live).collect(),
-                    _ => machines[s - 1].head().take(live).collect(),
+                    0 => source.beat(at)[..live].to_vec(),
+                    _ => machines[s - 1].head()[..live].to_vec(),
                 };
                 run.streams[s].push(Beat { cycle, values });
             }
@@ -238,11 +251,8 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
             let (before, rest) = machines.split_at_mut(s);
             let taken = passes[s];
             let machine = &mut rest[0];
-            match before.last_mut() {
-                _ if !taken => machine.step(None::<std::iter::Empty<i64>>, passes[s + 1], &mut island),
-                Some(writer) => machine.step(Some(writer.head()), passes[s + 1], &mut island),
-                None => machine.step(Some(source.beat(at)), passes[s + 1], &mut island),
-            }
+            let beat = taken.then(|| before.last().map_or_else(|| source.beat(at), Machine::head));
+            machine.step(beat, passes[s + 1], &mut island);
             if machine.overrun() {
                 let module = dataflow.modules[s].name.clone();
                 return Err(CycleError::Overrun { cycle, module, depth: dataflow.modules[s].queue_depth() });
@@ -266,20 +276,19 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         island.cycle += 1;
     }
     run.cycles = island.cycle;
+    run.duration = start.elapsed();
     Ok(run)
 }
 
-/// The frames as beats of the input stream.
-struct Source<'a> {
-    inputs: ArrayView2<'a, i64>,
-    order: &'a [usize],
+/// The frames as beats of the input stream: stream order, every beat whole.
+struct Source {
+    values: Vec<i64>,
     lanes: usize,
-    per_frame: usize,
     beats: usize,
 }
 
-impl<'a> Source<'a> {
-    fn new(dataflow: &'a Dataflow, inputs: ArrayView2<'a, i64>) -> Result<Self, CycleError> {
+impl Source {
+    fn new(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>) -> Result<Self, CycleError> {
         let stream = dataflow.input();
         if inputs.ncols() != stream.elements() {
             let (expected, found) = (stream.elements(), inputs.ncols());
@@ -288,24 +297,25 @@ impl<'a> Source<'a> {
         // An input map makes any pattern legal; otherwise the stream's ranges are what the widths were made for.
         let mapped = dataflow.modules.first().is_some_and(|m| matches!(m.kind, Kind::Map(_)));
         let encoding = stream.encoding;
-        for ((frame, position), value) in (0..inputs.nrows())
-            .flat_map(|f| (0..inputs.ncols()).map(move |p| (f, p)))
-            .map(|(f, p)| ((f, p), inputs[[f, stream.order[p]]]))
-        {
-            let carried = encoding.decode(encoding.encode(value)) == value;
-            if !carried || !(mapped || stream.ranges[position].contains(value)) {
-                let accepted = format!("it carries {} bits in {}", encoding.bits, stream.ranges[position]);
-                return Err(CycleError::Code { frame, element: stream.order[position], value, accepted });
+        let per_frame = stream.beats() * stream.lanes;
+        let mut values = Vec::with_capacity(inputs.nrows() * per_frame);
+        for (frame, row) in inputs.rows().into_iter().enumerate() {
+            for (&element, range) in stream.order.iter().zip(&stream.ranges) {
+                let value = row[element];
+                let carried = encoding.decode(encoding.encode(value)) == value;
+                if !carried || !(mapped || range.contains(value)) {
+                    let accepted = format!("it carries {} bits in {range}", encoding.bits);
+                    return Err(CycleError::Code { frame, element, value, accepted });
+                }
+                values.push(value);
             }
+            // Lanes past the end of a frame carry 0.
+            values.resize((frame + 1) * per_frame, 0);
         }
-        let per_frame = stream.beats();
-        Ok(Source { inputs, order: &stream.order, lanes: stream.lanes, per_frame, beats: inputs.nrows() * per_frame })
+        Ok(Source { values, lanes: stream.lanes, beats: inputs.nrows() * stream.beats() })
     }
 
-    /// Lanes of one beat; past the end of the frame 0.
-    fn beat(&self, index: usize) -> impl Iterator<Item = i64> + use<'_, 'a> {
-        let row = self.inputs.row(index / self.per_frame);
-        let start = index % self.per_frame * self.lanes;
-        (start..start + self.lanes).map(move |i| self.order.get(i).map_or(0, |&source| row[source]))
+    fn beat(&self, index: usize) -> &[i64] {
+        &self.values[index * self.lanes..(index + 1) * self.lanes]
     }
 }

@@ -10,8 +10,9 @@ use super::error::Refusal;
 use super::function::Function;
 use super::real::Real;
 use super::solve::{self, Unsolved};
-use crate::datatype::{DataType, Range};
+use crate::datatype::DataType;
 use crate::network::{Dense, Layer, Op, Scale, Steps, Tensor, TensorId, Threshold};
+use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, output_ranges};
 
 /// What may be added to a network that is being built.
 #[derive(Default)]
@@ -38,9 +39,6 @@ pub struct Votes {
     /// Of the functions folded behind it.
     pub behind: Vec<String>,
 }
-
-/// Accumulators, and everything else, stay below this magnitude, so that `i64` never overflows.
-pub const MAX_MAGNITUDE: i64 = 1 << 61;
 
 impl Builder {
     /// Adds a tensor.
@@ -87,7 +85,7 @@ impl Builder {
     /// Adds a Dense layer on the vector `input`.
     ///
     /// # Errors
-    /// If an accumulator could leave 62 bits.
+    /// If an accumulator could be wider than [`MAX_ACCUMULATOR_BITS`].
     pub fn dense(
         &mut self,
         node: &str,
@@ -95,19 +93,24 @@ impl Builder {
         input: TensorId,
         weights: Array2<i64>,
         weight_type: DataType,
-        scale: Vec<Scale>,
+        scale: Option<Vec<Scale>>,
     ) -> Result<TensorId, Refusal> {
-        let ranges = accumulator_ranges(&weights, &self.get(input).ranges)?;
-        let hull = ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+        let rows = weights.nrows();
+        let op = Op::Dense(Dense { weights, weight_type });
+        let ranges = output_ranges(&op, self.get(input)).ok_or_else(|| {
+            Refusal::new(
+                format!("an accumulator would be wider than {MAX_ACCUMULATOR_BITS} bits"),
+                "quantize weights or activations to fewer bits",
+            )
+        })?;
         let output = Tensor {
             name: output.into(),
-            shape: vec![weights.nrows()],
-            datatype: DataType::fitting(hull),
+            shape: vec![rows],
+            datatype: accumulator_type(&ranges).unwrap_or(DataType::signed(1)),
             ranges,
-            scale: Some(scale),
+            scale,
         };
         let output = self.tensor(output);
-        let op = Op::Dense(Dense { weights, weight_type });
         self.votes.insert(self.layers.len(), Votes::default());
         self.layers.push(Layer { name: node.into(), node: node.into(), op, inputs: vec![input], output });
         Ok(output)
@@ -147,7 +150,7 @@ impl Builder {
             shape: tensor.shape.clone(),
             datatype,
             ranges,
-            scale: Some(quantizer_scale(&last.function)),
+            scale: quantizer_scale(&last.function, channels),
         };
         let behind = self.layers.iter().position(|l| l.output == source);
         if let Some(votes) = behind.and_then(|i| self.votes.get_mut(&i)) {
@@ -165,17 +168,24 @@ impl Builder {
     }
 }
 
-/// Value of a quantizer's codes, per block of its parameters.
-fn quantizer_scale(function: &Function<Param>) -> Vec<Scale> {
-    let value = |v: &Real| v.to_f64();
+/// Real values of codes as `f64` metadata: one pair if all are equal; `None` if one is beyond all floats.
+pub fn scales(values: impl IntoIterator<Item = (Real, Real)>) -> Option<Vec<Scale>> {
+    let scale = |(a, b): (Real, Real)| Scale { factor: a.to_f64(), offset: b.to_f64() };
+    let mut scales: Vec<Scale> = values.into_iter().map(scale).collect();
+    if scales.windows(2).all(|w| w[0] == w[1]) {
+        scales.truncate(1);
+    }
+    let finite = |s: &Scale| s.factor.is_finite() && s.offset.is_finite();
+    (!scales.is_empty() && scales.iter().all(finite)).then_some(scales)
+}
+
+/// Value of a quantizer's codes in each channel.
+fn quantizer_scale(function: &Function<Param>, channels: usize) -> Option<Vec<Scale>> {
+    let at = |p: &Param, c| p.at(c, channels).clone();
     match function {
-        Function::Quant(quant) => {
-            quant.scale.values().iter().map(|s| Scale { factor: value(s), offset: 0.0 }).collect()
-        }
-        Function::MultiThreshold { scale, bias, .. } => {
-            vec![Scale { factor: value(&scale.values()[0]), offset: value(&bias.values()[0]) }]
-        }
-        _ => Vec::new(),
+        Function::Quant(quant) => scales((0..channels).map(|c| (at(&quant.scale, c), 0.into()))),
+        Function::MultiThreshold { scale, bias, .. } => scales((0..channels).map(|c| (at(scale, c), at(bias, c)))),
+        _ => None,
     }
 }
 
@@ -193,26 +203,4 @@ fn unsolved(node: &str, channel: usize, e: Unsolved) -> Refusal {
             "quantize to fewer bits",
         ),
     }
-}
-
-/// The exact interval of each row's sum.
-fn accumulator_ranges(weights: &Array2<i64>, inputs: &[Range]) -> Result<Vec<Range>, Refusal> {
-    let mut ranges = Vec::with_capacity(weights.nrows());
-    for (channel, row) in weights.outer_iter().enumerate() {
-        let (mut lo, mut hi) = (0i128, 0i128);
-        for (&w, x) in row.iter().zip(inputs) {
-            let (a, b) = (i128::from(w) * i128::from(x.lo), i128::from(w) * i128::from(x.hi));
-            lo += a.min(b);
-            hi += a.max(b);
-        }
-        let max = i128::from(MAX_MAGNITUDE);
-        if lo < -max || hi >= max {
-            return Err(Refusal::new(
-                format!("the accumulator of channel {channel} reaches [{lo}, {hi}], more than 62 bits"),
-                "quantize weights or activations to fewer bits",
-            ));
-        }
-        ranges.push(Range::new(lo as i64, hi as i64));
-    }
-    Ok(ranges)
 }

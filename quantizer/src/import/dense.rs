@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-use super::build::Builder;
+use super::build::{self, Builder};
 use super::chain::{Link, Param};
 use super::constant::{Codes, Constant, Data};
 use super::error::Refusal;
@@ -12,7 +12,7 @@ use super::graph::{Attributes, node_name};
 use super::real::Real;
 use super::signal::{Origin, Signal};
 use crate::datatype::{DataType, Range};
-use crate::network::{Scale, TensorId};
+use crate::network::TensorId;
 use crate::onnx::proto::NodeProto;
 use crate::rational::{self, Rational};
 
@@ -73,12 +73,10 @@ pub fn apply(
 
     let total: Vec<Real> = weights.scale.values().iter().map(|s| s.mul(&factor)).collect();
     let shift = offsets.map(|b| row_offsets(&weights, &b));
-    let scale = (0..rows).map(|r| Scale {
-        factor: total[r * total.len() / rows].to_f64(),
-        offset: shift.as_ref().map_or(0.0, |s| s[r].to_f64()),
-    });
+    let offset = |r: usize| shift.as_ref().map_or_else(|| 0.into(), |s| s[r].clone());
+    let scale = build::scales((0..rows).map(|r| (total[r * total.len() / rows].clone(), offset(r))));
     let index = builder.layers.len();
-    let tensor = builder.dense(&name, &node.output[0], flat, weights.codes, weights.datatype, scale.collect())?;
+    let tensor = builder.dense(&name, &node.output[0], flat, weights.codes, weights.datatype, scale)?;
     if let Some(votes) = builder.votes.get_mut(&index) {
         votes.own.extend(weights.sources);
         votes.own.extend(constants.get(2).copied().flatten().iter().flat_map(|c| c.sources.iter().cloned()));

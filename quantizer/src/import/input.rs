@@ -6,6 +6,7 @@ use num_traits::{One, Zero};
 use thiserror::Error;
 
 use super::chain::{Evaluator, Link, Param, functions};
+use super::error::Refusal;
 use super::function::Function;
 use super::real::Real;
 use crate::datatype::DataType;
@@ -96,59 +97,39 @@ pub struct FirstQuant {
     /// The graph's preprocessing and then the quantizer.
     pub links: Vec<Link>,
     channels: Vec<Evaluator>,
-}
-
-/// A real input that has no code.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum ValueError {
-    /// NaN.
-    #[error("the input value is not a number")]
-    NotANumber,
-    /// The rounding decision stays open at the highest precision.
-    #[error("the code of {value} in channel {channel} cannot be decided")]
-    Undecided {
-        /// The value, rounded.
-        value: f64,
-        /// Its channel.
-        channel: usize,
-    },
+    lowest: i64,
 }
 
 impl FirstQuant {
     /// From links that end in a quantizer, for an input of `channels` channels (the network input's `shape[0]`).
-    pub(super) fn new(node: String, links: Vec<Link>, channels: usize) -> Self {
+    ///
+    /// # Errors
+    /// If a function is not one of exact reals, such as Sigmoid.
+    pub(super) fn new(node: String, links: Vec<Link>, channels: usize) -> Result<Self, Refusal> {
+        let inexact = links.iter().find(|l| matches!(l.function, Function::Sigmoid | Function::Tanh));
+        if let Some(link) = inexact {
+            return Err(Refusal::new(
+                format!("node '{}' stands before the first quantizer and has no exact values", link.node),
+                "give the pins a type of their own with --input-type, or put a Quant node at the input",
+            ));
+        }
         // Equal parameters for all: one evaluator serves.
         let count = if super::chain::blocks(&links) == 1 { 1 } else { channels };
-        let channels = (0..count).map(|c| Evaluator::new(functions(&links, c, count))).collect();
-        FirstQuant { node, links, channels }
-    }
-
-    fn evaluator(&self, channel: usize) -> &Evaluator {
-        // One for all, or one per channel.
-        &self.channels[channel.min(self.channels.len() - 1)]
-    }
-
-    /// The code of a real value, taken as the exact number that the float is; infinities saturate. `channel`
-    /// is the index along the first dimension of the network's input tensor.
-    ///
-    /// # Errors
-    /// See [`ValueError`].
-    pub fn code(&self, value: f64, channel: usize) -> Result<i64, ValueError> {
-        if value.is_nan() {
-            return Err(ValueError::NotANumber);
+        let channels: Vec<_> = (0..count).map(|c| Evaluator::new(functions(&links, c, count))).collect();
+        let invertible = |f: &Function<Real>| !f.is_affine() || f.affine().is_some();
+        if !channels.iter().all(|e| e.functions().iter().all(invertible)) {
+            return Err(Refusal::new("a constant before the first quantizer is a sum of roots", "fold the constants"));
         }
-        let value = value.clamp(f64::MIN, f64::MAX);
-        // A finite float is a rational number.
-        let exact = rational::from_f64(value).ok_or(ValueError::NotANumber)?;
-        self.exact_code(&exact, channel)
+        let lowest = links.last().and_then(|l| l.function.codes()).map_or(0, |t| t.range().lo);
+        Ok(FirstQuant { node, links, channels, lowest })
     }
 
-    /// The code of an exact value, such as `37/255` of an image.
-    ///
-    /// # Errors
-    /// See [`ValueError`].
-    pub fn exact_code(&self, value: &Rational, channel: usize) -> Result<i64, ValueError> {
-        let code = self.evaluator(channel).code_of(&value.clone().into());
-        code.ok_or_else(|| ValueError::Undecided { value: rational::to_f64(value), channel })
+    /// The code of an exact value, such as 37/255 of an image. `channel` is the index along the first dimension of the
+    /// network's input tensor.
+    pub fn code(&self, value: &Rational, channel: usize) -> i64 {
+        // One evaluator for all, or one per channel.
+        let evaluator = &self.channels[channel.min(self.channels.len() - 1)];
+        // `new` has let in only functions that are exact on reals, so there always is a code.
+        evaluator.code_of(&value.clone().into()).unwrap_or(self.lowest)
     }
 }

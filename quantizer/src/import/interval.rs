@@ -1,11 +1,11 @@
 //! Rigorous intervals: of floats, for speed, and of rationals with a chosen number of significant bits, for doubt.
 //!
 //! Floats: IEEE 754 rounds each operation to nearest, so the true result lies between the neighbours of the computed
-//! one; denormals and overflow to infinity included. Exponentials are computed here by a Taylor sum with its remainder
-//! bound, because no mathematical library promises an error.
+//! one; denormals and overflow to infinity included.
 
-use num_traits::{Signed, ToPrimitive, Zero};
+use num_traits::{Signed, Zero};
 
+use super::exponential::{Enclosure, sigmoid, tanh};
 use super::number::{Number, Precision, Rounding};
 use super::real::Real;
 use crate::rational::{self, Rational};
@@ -251,18 +251,6 @@ impl Number for RationalInterval {
     }
 }
 
-/// What the exponential needs beyond [`Number`].
-trait Enclosure: Number {
-    /// The exponent `e` with `|v| < 2^e` for all of the interval.
-    fn magnitude(&self) -> Option<i64>;
-    /// The interval made wider by `2^exponent` on both sides.
-    fn widen(&self, exponent: i64) -> Option<Self>;
-    /// Whether it is the point 0.
-    fn is_zero(&self) -> bool;
-    /// `2^exponent`.
-    fn power(&self, exponent: i64) -> Self;
-}
-
 impl Enclosure for FloatInterval {
     fn magnitude(&self) -> Option<i64> {
         let m = self.lo.abs().max(self.hi.abs());
@@ -297,70 +285,6 @@ impl Enclosure for RationalInterval {
     }
 }
 
-/// `exp(x)`: halve the argument until it is small, sum the Taylor series, square back. `None` beyond |x| = 2^20,
-/// where no quantizer can tell the result from its limit.
-fn exp<E: Enclosure>(x: &E, bits: u32) -> Option<E> {
-    let magnitude = x.magnitude()?;
-    if magnitude > 20 {
-        return None;
-    }
-    // |r| < 2^-depth with depth about sqrt(bits): as many terms as squarings.
-    let depth = i64::from(bits).isqrt() / 2;
-    let halvings = magnitude.max(0) + depth;
-    let r = x.mul(&x.power(-halvings))?;
-    let terms = i64::from(bits) / depth.max(1) + 2;
-    // Horner: 1 + r/1 (1 + r/2 (1 + ...)).
-    let one = E::from_int(1);
-    let mut sum = one.clone();
-    for k in (1..=terms).rev() {
-        sum = sum.mul(&r)?.div(&E::from_int(k))?.add(&one)?;
-    }
-    // The remainder is below 2 * |r|^(terms+1) / (terms+1)!, hence below 2^(1 - depth*(terms+1)).
-    sum = sum.widen(1 - depth * (terms + 1))?;
-    for _ in 0..halvings {
-        sum = sum.mul(&sum)?;
-    }
-    Some(sum)
-}
-
-/// `1 / (1 + exp(-x))`, exact at 0.
-fn sigmoid<E: Enclosure>(x: &E, bits: u32) -> Option<E> {
-    if x.is_zero() {
-        return Some(x.power(-1));
-    }
-    let one = E::from_int(1);
-    let e = exp(&E::from_int(0).sub(x)?, bits)?;
-    one.div(&one.add(&e)?)
-}
-
-/// `2 * sigmoid(2x) - 1`, exact at 0.
-fn tanh<E: Enclosure>(x: &E, bits: u32) -> Option<E> {
-    if x.is_zero() {
-        return Some(x.clone());
-    }
-    let two = E::from_int(2);
-    sigmoid(&x.mul(&two)?, bits)?.mul(&two)?.sub(&E::from_int(1))
-}
-
-impl FloatInterval {
-    /// Both ends.
-    pub fn ends(&self) -> (f64, f64) {
-        (self.lo, self.hi)
-    }
-}
-
-impl RationalInterval {
-    /// Both ends as floats, for messages.
-    pub fn ends(&self) -> (f64, f64) {
-        (rational::to_f64(&self.lo), rational::to_f64(&self.hi))
-    }
-
-    /// Whether a magnitude beyond all floats makes further refinement pointless.
-    pub fn is_huge(&self) -> bool {
-        self.lo.to_integer().to_i128().is_none() || self.hi.to_integer().to_i128().is_none()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -375,12 +299,12 @@ mod tests {
                 (FloatInterval::point(x).sigmoid(), RationalInterval::exact(rational::from_f64(x).unwrap(), 96).sigmoid(), 1.0 / (1.0 + (-x).exp())),
                 (FloatInterval::point(x).tanh(), RationalInterval::exact(rational::from_f64(x).unwrap(), 96).tanh(), x.tanh()),
             ] {
-                let (lo, hi) = narrow.unwrap().ends();
+                let FloatInterval { lo, hi } = narrow.unwrap();
                 prop_assert!(lo <= expected * (1.0 - 1e-15 * expected.signum()) + 1e-15 && expected - 1e-15 <= hi);
                 prop_assert!(hi - lo < 1e-9, "{lo} {hi}");
                 let wide = wide.unwrap();
                 prop_assert!(&wide.hi - &wide.lo < rational::power_of_two(-50));
-                let (a, b) = wide.ends();
+                let (a, b) = (rational::to_f64(&wide.lo), rational::to_f64(&wide.hi));
                 prop_assert!(lo <= b && a <= hi && (a - expected).abs() < 1e-14);
             }
         }

@@ -19,8 +19,8 @@ use crate::rational::{self, Rational};
 pub fn label_grid(outputs: &[(Real, Real)], ranges: &[Range], layer: &str) -> Result<LabelGrid, String> {
     let way_out = format!("layer '{layer}' needs --output logits");
     let Some((factor, _)) = outputs.first() else { return Err("there are no outputs".into()) };
-    if outputs.iter().any(|(a, _)| a.is_zero()) {
-        return scaled(outputs, ranges, &way_out);
+    if let Some(class) = outputs.iter().position(|(a, _)| a.is_zero()) {
+        return Err(format!("the output of class {class} is a constant; {way_out}"));
     }
     if outputs.iter().all(|(a, _)| a == factor) {
         return shared(factor, outputs, ranges, &way_out);
@@ -61,16 +61,14 @@ fn shared(factor: &Real, outputs: &[(Real, Real)], ranges: &[Range], way_out: &s
 fn scaled(outputs: &[(Real, Real)], ranges: &[Range], way_out: &str) -> Result<LabelGrid, String> {
     let irrational = || format!("the classes' factors and offsets have no common grid: one is irrational; {way_out}");
     // The unit is the first factor's magnitude, so that a common root cancels.
-    let unit = outputs.iter().map(|(a, _)| a).find(|a| !a.is_zero());
-    let unit = unit.map_or_else(|| Real::from(1), |a| if a.signum() < 0 { a.neg() } else { a.clone() });
-    let first = &outputs[0].1;
+    let (unit, first) = &outputs[0];
+    let unit = if unit.signum() < 0 { unit.neg() } else { unit.clone() };
     let mut numbers: Vec<(Rational, Rational)> = Vec::with_capacity(outputs.len());
     for (a, b) in outputs {
         let pair = a.ratio(&unit).zip(b.sub(first).ratio(&unit));
         numbers.push(pair.ok_or_else(irrational)?);
     }
     let step = numbers.iter().fold(Rational::zero(), |g, (a, b)| rational::gcd(&rational::gcd(&g, a), b));
-    let step = if step.is_zero() { Rational::one() } else { step };
     let whole = |v: &Rational| (v / &step).to_integer().to_i64();
     let fine = || format!("the classes' factors have no common grid below 62 bits; {way_out}");
     let multiplier = numbers.iter().map(|(a, _)| whole(a)).collect::<Option<_>>().ok_or_else(fine)?;
@@ -87,4 +85,60 @@ fn fits(grid: &LabelGrid, ranges: &[Range]) -> bool {
         .zip(&grid.offset)
         .zip(ranges)
         .all(|((&m, &o), r)| [r.lo, r.hi].iter().all(|&x| (BigInt::from(m) * x + o).abs() < max))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Factors and offsets with and without a common root, ranges small enough to try.
+    fn classes() -> impl Strategy<Value = Vec<(Real, Real)>> {
+        let number = || (-6i64..=6, 1i64..=4).prop_map(|(n, d)| Rational::new(n.into(), d.into()));
+        let one = (number(), number());
+        (proptest::collection::vec(one, 2..4), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(mut numbers, same, root, mixed)| {
+                if same {
+                    let first = numbers[0].0.clone();
+                    numbers.iter_mut().for_each(|(a, _)| *a = first.clone());
+                }
+                let sqrt2 = Real::from(2).sqrt().unwrap();
+                let rooted = |v: Rational, yes: bool| if yes { Real::from(v).mul(&sqrt2) } else { v.into() };
+                numbers.into_iter().map(|(a, b)| (rooted(a, root), rooted(b, root && !mixed))).collect()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_grid_orders_as_the_values_do(outputs in classes()) {
+            let ranges = vec![Range::new(-5, 7); outputs.len()];
+            let Ok(grid) = label_grid(&outputs, &ranges, "last") else {
+                // Only constants and irrational differences may be refused.
+                let same = outputs.iter().all(|(a, _)| *a == outputs[0].0);
+                prop_assert!(!same || outputs[0].0.is_zero());
+                return Ok(());
+            };
+            let value = |c: usize, n: i64| outputs[c].0.mul(&n.into()).add(&outputs[c].1);
+            let on_grid = |c: usize, n: i64| grid.multiplier[c] * n + grid.offset[c];
+            for m in -5..=7 {
+                for n in -5..=7 {
+                    for (c, d) in [(0, 1), (outputs.len() - 1, 0)] {
+                        prop_assert_eq!(on_grid(c, m).cmp(&on_grid(d, n)), value(c, m).compare(&value(d, n)), "{} {}", m, n);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fine_grids_are_refused() {
+        let tiny = |k: i64| Real::from(Rational::one() + rational::power_of_two(-k));
+        let outputs = [(tiny(80), Real::from(0)), (tiny(70), Real::from(0))];
+        let refused = label_grid(&outputs, &[Range::new(0, 1); 2], "last").unwrap_err();
+        assert!(refused.contains("'last'") && refused.contains("--output logits"), "{refused}");
+        let outputs = [(Real::from(1), Real::from(0)), (Real::from(1), rational::power_of_two(70).into())];
+        assert!(label_grid(&outputs, &[Range::new(0, 1); 2], "last").is_err());
+    }
 }

@@ -1,8 +1,8 @@
 //! From the meaning to the thresholds: for each code, the first integer that reaches it.
 //!
 //! The condition `code >= k` is pulled back through the functions, last to first; each turns a half-line of results
-//! into a half-line of arguments, exactly. Where that leaves exact reals (exponentials), the codes are bisected by
-//! direct evaluation. [`super::verify`] evaluates every integer directly and shares nothing with the first way.
+//! into a half-line of arguments, exactly. Where that leaves exact reals (exponentials), and where codes are very many,
+//! they are bisected by direct evaluation. [`mod@super::verify`] evaluates every integer directly and shares nothing with the first way.
 
 use num_bigint::BigInt;
 
@@ -15,7 +15,10 @@ use crate::network::Steps;
 use crate::rational;
 
 /// More steps than this for one channel are refused: no memory holds such thresholds.
-pub const MAX_STEPS: i64 = 1 << 20;
+pub const MAX_STEPS: i64 = 1 << 16;
+
+/// With more steps than this, direct evaluation is cheaper than an exact inversion for each.
+const MANY_STEPS: i64 = 1 << 10;
 
 /// Why there are no thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub fn steps(evaluator: &Evaluator, range: Range) -> Result<Steps, Unsolved> {
     let (base, top) = if falling { (last, first) } else { (first, last) };
     // Falling: code(n) >= k up to some n, so the higher code ends first.
     let by_inversion = |k: i64| first_change(evaluator.functions(), k, falling).filter(|t| range.contains(*t));
-    let solved: Option<Vec<i64>> = (base + 1..=top).map(by_inversion).collect();
+    let solved: Option<Vec<i64>> = if jump > MANY_STEPS { None } else { (base + 1..=top).map(by_inversion).collect() };
     let mut steps = match solved {
         Some(steps) => steps,
         None => bisect(evaluator, range, first, last)?,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::build::Builder;
+use super::build::{self, Builder};
 use super::chain::{self, Link};
 use super::constant::{Constant, Data};
 use super::dense;
@@ -15,11 +15,12 @@ use super::fold;
 use super::function::Function;
 use super::graph::{Attributes, Graph, node_name};
 use super::input::FirstQuant;
+use super::operators::{RESHAPING, is_supported, unsupported};
 use super::quant;
 use super::shape;
 use super::signal::{Origin, Signal};
 use crate::datatype::DataType;
-use crate::network::{Scale, Tensor, TensorId};
+use crate::network::{Tensor, TensorId};
 use crate::onnx::proto::NodeProto;
 use crate::onnx::tensor::elements;
 
@@ -55,24 +56,8 @@ pub struct Walk<'a> {
     pub input: Option<TensorId>,
 }
 
-/// Operators that change a signal's shape and no value.
-const RESHAPING: [&str; 7] = ["Flatten", "Identity", "Dropout", "Reshape", "Squeeze", "Transpose", "Unsqueeze"];
-
 /// Operators that keep the order of the classes.
 const ORDER_KEEPING: [&str; 3] = ["LogSoftmax", "Sigmoid", "Softmax"];
-
-/// Whether an operator of this name and domain can be built in some form.
-fn is_supported(node: &NodeProto) -> bool {
-    let op = node.op_type.as_str();
-    let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-    let quantizer = quant::is_quant(op) || op == "MultiThreshold";
-    (quantizer && quant::DOMAINS.contains(&node.domain.as_str()))
-        || (standard
-            && (fold::OPERATORS.contains(&op)
-                || elementwise::OPERATORS.contains(&op)
-                || RESHAPING.contains(&op)
-                || matches!(op, "MatMul" | "Gemm" | "Shape")))
-}
 
 impl<'a> Walk<'a> {
     /// Before the first node: `input` is the graph's input, whose file says batch size `batch`.
@@ -270,19 +255,20 @@ impl<'a> Walk<'a> {
         let id = match self.input {
             Some(id) => id,
             None => {
-                let scale = factor.values().iter().map(|f| Scale { factor: f.to_f64(), offset: 0.0 }).collect();
+                let scale = build::scales((0..channels).map(|c| (factor.at(c, channels).clone(), 0.into())));
+                let first = FirstQuant::new(node.clone(), links.clone(), channels)?;
                 let id = self.builder.tensor(Tensor {
                     name: links[split].output.clone(),
                     shape,
                     datatype,
                     ranges: vec![datatype.range(); channels],
-                    scale: Some(scale),
+                    scale,
                 });
                 self.notes.push(format!(
                     "the pins carry the codes of the first quantizer, '{node}' ({datatype}); --input-type makes it hardware"
                 ));
                 self.input = Some(id);
-                self.first_quant = Some(FirstQuant::new(node, links.clone(), channels));
+                self.first_quant = Some(first);
                 id
             }
         };
@@ -375,27 +361,4 @@ fn order_keeping_end<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
         name = before;
     }
     dropped
-}
-
-/// The refusal of an operator that nothing here knows, with the nearest supported form.
-fn unsupported(node: &NodeProto) -> Refusal {
-    let hint = match node.op_type.as_str() {
-        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "QuantAvgPool2d" => {
-            "this version builds multi-layer perceptrons: layers of MatMul or Gemm"
-        }
-        "Trunc" => "replace the truncated pooling by a Quant node",
-        "ArgMax" | "TopK" => "export without it, and generate with --output label",
-        "Erf" | "Gelu" | "Exp" | "Abs" | "Sin" | "Softplus" | "Elu" | "Selu" | "HardSwish" | "Mish" => {
-            "use Relu, LeakyRelu, PRelu, Clip, HardSigmoid, Sigmoid or Tanh in front of a Quant node"
-        }
-        "Softmax" | "LogSoftmax" => "inside a network it is not supported; at the end it is dropped",
-        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => "use BatchNormalization",
-        "Concat" | "Split" | "Slice" | "Gather" => "one chain of layers is supported",
-        "LSTM" | "GRU" | "RNN" | "If" | "Loop" | "Scan" => "recurrence and control flow are not supported",
-        _ => {
-            "supported are MatMul, Gemm, elementwise functions that never fall or never rise, reshaping, Quant and BipolarQuant"
-        }
-    };
-    let domain = if node.domain.is_empty() { String::new() } else { format!(" of domain '{}'", node.domain) };
-    Refusal::new(format!("operator {}{domain} is not supported", node.op_type), hint)
 }

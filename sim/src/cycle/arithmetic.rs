@@ -1,11 +1,14 @@
-//! The sum of products of one processing element, at the real width of every register.
+//! The sums of products of a matrix-vector unit, at the real width of every register.
 
 use generator::dataflow::{MatrixVector, Pe, Stream, sign_extend};
 use generator::reduction::{Node, Operation};
 use quantizer::datatype::{Range, Signedness};
+use wide::{i16x8, i32x8, i64x8};
 
 /// An overflow: where, what, and what the register holds instead.
 pub struct Overflow {
+    /// Processing element.
+    pub pe: usize,
     /// Synapse fold.
     pub fold: usize,
     /// Index of the tree node, or `None` for the accumulator.
@@ -18,131 +21,222 @@ pub struct Overflow {
     pub became: i64,
 }
 
-/// Lanes of a chunk are filled up to a multiple of this, so that the compiler can use whole vector registers.
-const STRIDE: usize = 8;
-
 /// The arithmetic of a matrix-vector unit.
-pub struct Arithmetic {
-    simd: usize,
-    stride: usize,
-    synapse_folds: usize,
-    /// Rows of weights: `[(neuron fold * pe + element)][synapse fold][stride]`.
+///
+/// All processing elements of a neuron fold are summed side by side, in words that hold every prefix without wrapping,
+/// and every prefix is compared with what its register can hold. Only where one does not fit, or where a
+/// register of the adder tree is narrower than its ROM demands, the fold is gone through again register by register.
+pub struct Arithmetic<'a> {
+    unit: &'a MatrixVector,
     store: Store,
-    pes: Vec<Element>,
-}
-
-/// Weights and the input vector, in words as narrow as they can be without ever wrapping.
-enum Store {
-    /// Products and sums of a beat fit 32 bits.
-    Narrow { weights: Vec<i16>, x: Vec<i16> },
-    /// Everything else.
-    Wide { weights: Vec<i64>, x: Vec<i64> },
-}
-
-/// One processing element.
-struct Element {
-    accumulator_bits: u32,
+    /// Per element: what its accumulator can hold.
+    limits: Vec<Range>,
     /// Set where a register of the tree is narrower than the weights in the ROM demand: then every node is computed
-    /// at its width. Where none is, the tree cannot wrap whatever the input, and its sum is computed at once.
-    tree: Option<Vec<Node>>,
+    /// at its width. Where it is not, no input whatever makes the tree wrap.
+    narrow_tree: Vec<bool>,
+    /// Values of the last fold.
+    sums: Vec<i64>,
+    overflows: Vec<Overflow>,
 }
 
-impl Arithmetic {
-    pub fn new(unit: &MatrixVector, input: &Stream) -> Self {
-        let stride = unit.simd.next_multiple_of(STRIDE);
+/// Weights `[neuron fold][synapse fold][lane][element]` and the input vector, in words as narrow as the bound
+/// `sum |weight| * max |code|` allows.
+enum Store {
+    Words16(Sums<i16x8>),
+    Words32(Sums<i32x8>),
+    Words64(Sums<i64x8>),
+}
+
+impl<'a> Arithmetic<'a> {
+    pub fn new(unit: &'a MatrixVector, input: &Stream) -> Self {
         let range = code_range(input);
-        let weights = |fold: usize, pe: &Pe| -> Vec<i64> {
-            // What the ROM's bits mean, should a weight not fit them.
-            pe.weights[fold].iter().zip(&pe.weight_encodings).map(|(&w, e)| e.decode(e.encode(w))).collect()
+        let largest_code = u128::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs()));
+        // What the ROM's bits mean, should a weight not fit them.
+        let weight = |pe: &Pe, fold: usize, lane: usize| {
+            let e = pe.weight_encodings[lane];
+            e.decode(e.encode(pe.weights[fold][lane]))
         };
-        let largest_x = i128::from(range.lo.unsigned_abs().max(range.hi.unsigned_abs()));
-        let mut narrow = largest_x < 1 << 15;
-        let mut rows: Vec<Vec<i64>> = Vec::new();
-        for n in 0..unit.neuron_folds {
-            for pe in &unit.pes {
-                let mut row = Vec::with_capacity(unit.synapse_folds * stride);
-                for s in 0..unit.synapse_folds {
-                    let mut chunk = weights(n * unit.synapse_folds + s, pe);
-                    let sum: i128 = chunk.iter().map(|w| i128::from(w.unsigned_abs()) * largest_x).sum();
-                    narrow &= sum < 1 << 31 && chunk.iter().all(|w| w.unsigned_abs() < 1 << 15);
-                    chunk.resize(stride, 0);
-                    row.extend(chunk);
+        let mut weights = Vec::with_capacity(unit.neuron_folds * unit.synapse_folds * unit.simd * unit.pe);
+        let mut bound = 0u128;
+        for neuron in 0..unit.neuron_folds {
+            let mut totals = vec![0u128; unit.pe];
+            for fold in neuron * unit.synapse_folds..(neuron + 1) * unit.synapse_folds {
+                for lane in 0..unit.simd {
+                    for (pe, total) in unit.pes.iter().zip(&mut totals) {
+                        let w = weight(pe, fold, lane);
+                        *total += u128::from(w.unsigned_abs()) * largest_code;
+                        weights.push(w);
+                    }
                 }
-                rows.push(row);
             }
+            bound = bound.max(totals.into_iter().max().unwrap_or(0));
         }
-        let length = unit.synapse_folds * stride;
-        let store = if narrow {
-            // Every weight was just seen to fit 16 bits.
-            Store::Narrow { weights: rows.iter().flatten().map(|&w| w as i16).collect(), x: vec![0; length] }
+        bound = bound.max(largest_code);
+        let columns = unit.synapse_folds * unit.simd;
+        let store = if bound <= i16::MAX as u128 {
+            Store::Words16(Sums::new(&weights, columns, unit.pe))
+        } else if bound <= i32::MAX as u128 {
+            Store::Words32(Sums::new(&weights, columns, unit.pe))
         } else {
-            Store::Wide { weights: rows.into_iter().flatten().collect(), x: vec![0; length] }
+            // The import refuses accumulators beyond 62 bits.
+            Store::Words64(Sums::new(&weights, columns, unit.pe))
         };
-        let pes = unit
-            .pes
-            .iter()
-            .map(|pe| Element {
-                accumulator_bits: pe.reduction.accumulator_bits,
-                tree: (!tree_is_wide_enough(unit, pe, input)).then(|| pe.reduction.nodes.clone()),
-            })
-            .collect();
-        Arithmetic { simd: unit.simd, stride, synapse_folds: unit.synapse_folds, store, pes }
+        let limits = unit.pes.iter().map(|pe| two_complement(pe.reduction.accumulator_bits)).collect();
+        let narrow_tree = unit.pes.iter().map(|pe| !tree_is_wide_enough(unit, pe, input)).collect();
+        Arithmetic { unit, store, limits, narrow_tree, sums: vec![0; unit.pe], overflows: Vec::new() }
     }
 
     /// Keeps one beat of the vector.
-    pub fn load(&mut self, synapse_fold: usize, beat: impl Iterator<Item = i64>) {
-        let at = synapse_fold * self.stride;
-        let places = at..at + self.simd;
+    pub fn load(&mut self, synapse_fold: usize, beat: &[i64]) {
+        let at = synapse_fold * self.unit.simd;
         match &mut self.store {
-            // Codes were seen to fit 16 bits when the store was chosen.
-            Store::Narrow { x, .. } => x[places].iter_mut().zip(beat).for_each(|(p, v)| *p = v as i16),
-            Store::Wide { x, .. } => x[places].iter_mut().zip(beat).for_each(|(p, v)| *p = v),
+            Store::Words16(s) => s.load(at, beat),
+            Store::Words32(s) => s.load(at, beat),
+            Store::Words64(s) => s.load(at, beat),
         }
     }
 
-    /// The accumulator of element `pe` after the last beat of neuron fold `neuron`; calls `trap` at every overflow.
-    pub fn sum(&self, neuron: usize, pe: usize, mut trap: impl FnMut(Overflow)) -> i64 {
-        let element = &self.pes[pe];
-        let length = self.synapse_folds * self.stride;
-        let start = (neuron * self.pes.len() + pe) * length;
-        let bits = element.accumulator_bits;
-        let mut accumulator = 0i64;
-        let mut add = |fold: usize, sum: i64, trap: &mut dyn FnMut(Overflow)| {
-            let value = accumulator + sum;
-            accumulator = sign_extend(value as u64, bits);
-            if accumulator != value {
-                trap(Overflow { fold, node: None, value, bits, became: accumulator });
-            }
+    /// The accumulators of all elements after the last beat of neuron fold `neuron`, with the overflows on the way.
+    pub fn sum(&mut self, neuron: usize) -> (&[i64], &[Overflow]) {
+        self.overflows.clear();
+        let simd = self.unit.simd;
+        let fits = match &self.store {
+            Store::Words16(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
+            Store::Words32(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
+            Store::Words64(s) => s.sum(neuron, simd, &self.limits, &mut self.sums),
         };
-        match (&self.store, &element.tree) {
-            (Store::Narrow { weights, x }, None) => {
-                let chunks = weights[start..start + length].chunks_exact(self.stride).zip(x.chunks_exact(self.stride));
-                for (fold, (w, x)) in chunks.enumerate() {
-                    let sum: i32 = w.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
-                    add(fold, i64::from(sum), &mut trap);
+        if !fits || self.narrow_tree.contains(&true) {
+            self.sum_registers(neuron);
+        }
+        (&self.sums, &self.overflows)
+    }
+
+    /// The same, register by register.
+    fn sum_registers(&mut self, neuron: usize) {
+        for (index, pe) in self.unit.pes.iter().enumerate() {
+            let bits = pe.reduction.accumulator_bits;
+            let mut accumulator = 0i64;
+            for fold in 0..self.unit.synapse_folds {
+                let product = |lane: usize| {
+                    let column = fold * self.unit.simd + lane;
+                    match &self.store {
+                        Store::Words16(s) => s.product(neuron, column, index),
+                        Store::Words32(s) => s.product(neuron, column, index),
+                        Store::Words64(s) => s.product(neuron, column, index),
+                    }
+                };
+                let mut trap = |node, value, bits, became| {
+                    self.overflows.push(Overflow { pe: index, fold, node, value, bits, became });
+                };
+                let sum = if self.narrow_tree[index] {
+                    tree_sum(&pe.reduction.nodes, product, |node, value, bits, became| {
+                        trap(Some(node), value, bits, became)
+                    })
+                } else {
+                    (0..self.unit.simd).map(product).sum()
+                };
+                let value = accumulator + sum;
+                accumulator = sign_extend(value as u64, bits);
+                if accumulator != value {
+                    trap(None, value, bits, accumulator);
                 }
             }
-            (Store::Wide { weights, x }, None) => {
-                let chunks = weights[start..start + length].chunks_exact(self.stride).zip(x.chunks_exact(self.stride));
-                for (fold, (w, x)) in chunks.enumerate() {
-                    add(fold, w.iter().zip(x).map(|(w, x)| w * x).sum(), &mut trap);
-                }
+            self.sums[index] = accumulator;
+        }
+    }
+}
+
+/// Elements summed side by side.
+const BLOCK: usize = 8;
+
+/// Eight integer words. Values put into one fit its words: the store was chosen by a bound on all of them.
+trait Words: Copy + std::ops::Mul<Output = Self> + std::ops::Add<Output = Self> {
+    fn pack(values: [i64; BLOCK]) -> Self;
+    fn unpack(self) -> [i64; BLOCK];
+    fn least(self, other: Self) -> Self;
+    fn most(self, other: Self) -> Self;
+}
+
+macro_rules! words {
+    ($words:ty, $word:ty) => {
+        impl Words for $words {
+            fn pack(values: [i64; BLOCK]) -> Self {
+                <$words>::new(values.map(|v| v as $word))
             }
-            (store, Some(nodes)) => {
-                for fold in 0..self.synapse_folds {
-                    let at = fold * self.stride;
-                    let product = |lane: usize| match store {
-                        Store::Narrow { weights, x } => i64::from(weights[start + at + lane]) * i64::from(x[at + lane]),
-                        Store::Wide { weights, x } => weights[start + at + lane] * x[at + lane],
-                    };
-                    let sum = tree_sum(nodes, product, |node, value, bits, became| {
-                        trap(Overflow { fold, node: Some(node), value, bits, became });
-                    });
-                    add(fold, sum, &mut trap);
-                }
+            fn unpack(self) -> [i64; BLOCK] {
+                self.to_array().map(i64::from)
+            }
+            fn least(self, other: Self) -> Self {
+                self.min(other)
+            }
+            fn most(self, other: Self) -> Self {
+                self.max(other)
             }
         }
-        accumulator
+    };
+}
+words!(i16x8, i16);
+words!(i32x8, i32);
+words!(i64x8, i64);
+
+/// Sums in words of one size.
+struct Sums<W> {
+    /// `[neuron fold][block of elements][column]`, filled up with zeros.
+    weights: Vec<W>,
+    /// The input vector, each code in all words.
+    x: Vec<W>,
+    pe: usize,
+}
+
+impl<W: Words> Sums<W> {
+    /// From weights `[neuron fold][column][element]`.
+    fn new(weights: &[i64], columns: usize, pe: usize) -> Self {
+        let mut blocked = Vec::new();
+        for neuron in weights.chunks((columns * pe).max(1)) {
+            for block in 0..pe.div_ceil(BLOCK) {
+                blocked.extend(neuron.chunks(pe).map(|column| {
+                    W::pack(std::array::from_fn(|i| column.get(block * BLOCK + i).copied().unwrap_or(0)))
+                }));
+            }
+        }
+        Sums { weights: blocked, x: vec![W::pack([0; BLOCK]); columns], pe }
+    }
+
+    fn load(&mut self, at: usize, beat: &[i64]) {
+        self.x[at..at + beat.len()].iter_mut().zip(beat).for_each(|(place, &value)| *place = W::pack([value; BLOCK]));
+    }
+
+    fn product(&self, neuron: usize, column: usize, pe: usize) -> i64 {
+        let (columns, blocks) = (self.x.len(), self.pe.div_ceil(BLOCK));
+        let block = self.weights[(neuron * blocks + pe / BLOCK) * columns + column];
+        block.unpack()[pe % BLOCK] * self.x[column].unpack()[0]
+    }
+
+    /// Sums of all elements; false if a prefix left its register's limits.
+    fn sum(&self, neuron: usize, simd: usize, limits: &[Range], sums: &mut [i64]) -> bool {
+        let columns = self.x.len();
+        let blocks = self.pe.div_ceil(BLOCK);
+        let mut fits = true;
+        for (block, (limits, sums)) in limits.chunks(BLOCK).zip(sums.chunks_mut(BLOCK)).enumerate() {
+            let start = (neuron * blocks + block) * columns;
+            let weights = &self.weights[start..start + columns];
+            let mut accumulators = W::pack([0; BLOCK]);
+            // The extreme prefixes of each element. 0, where they start, fits every register.
+            let (mut least, mut most) = (accumulators, accumulators);
+            for (xs, weights) in self.x.chunks_exact(simd).zip(weights.chunks_exact(simd)) {
+                for (&x, &weight) in xs.iter().zip(weights) {
+                    accumulators = accumulators + weight * x;
+                }
+                least = least.least(accumulators);
+                most = most.most(accumulators);
+            }
+            let (least, most, values) = (least.unpack(), most.unpack(), accumulators.unpack());
+            for (i, (limit, sum)) in limits.iter().zip(sums).enumerate() {
+                fits &= limit.lo <= least[i] && most[i] <= limit.hi;
+                *sum = values[i];
+            }
+        }
+        fits
     }
 }
 
@@ -207,12 +301,17 @@ fn tree_is_wide_enough(unit: &MatrixVector, pe: &Pe, input: &Stream) -> bool {
     })
 }
 
+/// What a two's complement register of `bits` bits can hold.
+fn two_complement(bits: u32) -> Range {
+    let half = 1i64 << (bits.clamp(1, 63) - 1);
+    Range::new(-half, half - 1)
+}
+
 /// Every code that the stream's wires can carry.
 fn code_range(stream: &Stream) -> Range {
-    let bits = stream.encoding.bits;
     match stream.encoding.sign {
-        Signedness::Unsigned => Range::new(0, (1i64 << bits.min(62)) - 1),
-        Signedness::Signed => Range::new(-(1i64 << (bits.min(62) - 1)), (1i64 << (bits.min(62) - 1)) - 1),
+        Signedness::Unsigned => Range::new(0, (1i64 << stream.encoding.bits.min(62)) - 1),
+        Signedness::Signed => two_complement(stream.encoding.bits),
         Signedness::Bipolar => Range::new(-1, 1),
     }
 }

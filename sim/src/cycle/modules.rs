@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use generator::dataflow::{
-    Dataflow, Kind, LabelSelect, Map, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+    Dataflow, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, WidthConverter, sign_extend,
 };
 
 use super::Trap;
@@ -37,19 +37,17 @@ impl<'a> Machine<'a> {
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => Machine::Fifo(Fifo {
-                depth: f.depth,
-                lanes: input.lanes,
-                data: VecDeque::new(),
-                level: 0,
-                ready: false,
-            }),
+            Kind::Fifo(f) => {
+                Machine::Fifo(Fifo { depth: f.depth, data: Line::new(input.lanes), level: 0, ready: false })
+            }
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
                 Self::pipeline(module, work, (unit.neuron_folds, unit.synapse_folds), output)
             }
-            Kind::Map(map) => Self::pipeline(module, Work::Map { map, input, beat: 0 }, (1, 1), output),
+            Kind::Map(map) => {
+                Self::pipeline(module, Work::Map { table: MapTable::new(map, input), beat: 0 }, (1, 1), output)
+            }
             Kind::LabelSelect(select) => {
                 Self::pipeline(module, Work::LabelSelect { select, values: Vec::new() }, (1, input.beats()), output)
             }
@@ -79,17 +77,16 @@ impl<'a> Machine<'a> {
     }
 
     /// The beat on `m_axis`.
-    pub fn head(&self) -> impl Iterator<Item = i64> + use<'_, 'a> {
-        let (data, lanes) = match self {
-            Machine::Pipeline(p) => (&p.data, p.lanes),
-            Machine::Converter(c) => (&c.data, c.output_lanes),
-            Machine::Fifo(f) => (&f.data, f.lanes),
-        };
-        data.iter().take(lanes).copied()
+    pub fn head(&self) -> &[i64] {
+        match self {
+            Machine::Pipeline(p) => p.data.front(),
+            Machine::Converter(c) => c.data.front(),
+            Machine::Fifo(f) => f.data.front(),
+        }
     }
 
     /// One rising edge: the beat taken, if any, and whether the beat on `m_axis` was taken.
-    pub fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+    pub fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         match self {
             Machine::Pipeline(p) => p.step(beat, popped, island),
             Machine::Converter(c) => c.step(beat, popped),
@@ -119,7 +116,6 @@ pub struct Pipeline<'a> {
     neuron_folds: usize,
     synapse_folds: usize,
     latency: u64,
-    lanes: usize,
     // Sequencer.
     neuron: usize,
     synapse: usize,
@@ -127,7 +123,7 @@ pub struct Pipeline<'a> {
     available: bool,
     // Beats on their way to the queue (their due cycles), then those in it: `level` of them, the oldest first.
     due: VecDeque<u64>,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     overrun: bool,
     frame: u64,
@@ -135,8 +131,8 @@ pub struct Pipeline<'a> {
 
 /// What the pipeline computes.
 enum Work<'a> {
-    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic> },
-    Map { map: &'a Map, input: &'a Stream, beat: usize },
+    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic<'a>> },
+    Map { table: MapTable<'a>, beat: usize },
     LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
 }
 
@@ -151,22 +147,27 @@ impl<'a> Pipeline<'a> {
             neuron_folds,
             synapse_folds,
             latency,
-            lanes: output.lanes,
             neuron: 0,
             synapse: 0,
             credits,
             available: false,
             due: VecDeque::new(),
-            data: VecDeque::new(),
+            data: Line::new(output.lanes),
             level: 0,
             overrun: false,
             frame: 0,
         }
     }
 
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool, island: &mut Island) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         let replay = self.available && self.neuron != 0;
         let fire = beat.is_some() || replay;
+        let due = self.due.front() == Some(&island.cycle);
+        // Nothing comes, goes or arrives: all registers keep their values.
+        if !(fire || popped || due) {
+            self.available = self.credits > 0;
+            return;
+        }
         let last = self.synapse == self.synapse_folds - 1;
         if let Some(beat) = beat {
             self.take(beat);
@@ -174,11 +175,11 @@ impl<'a> Pipeline<'a> {
         // The queue: the beat that left, then the one whose due cycle this is.
         let depth = self.module.queue_depth();
         if popped {
-            self.data.drain(..self.lanes);
+            self.data.pop();
         }
         let room = self.level < depth;
         self.level -= usize::from(popped);
-        if self.due.front() == Some(&island.cycle) {
+        if due {
             self.due.pop_front();
             self.level += 1;
             self.overrun |= !room;
@@ -206,14 +207,16 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Keeps a beat of the vector.
-    fn take(&mut self, beat: impl Iterator<Item = i64>) {
+    fn take(&mut self, beat: &[i64]) {
         match &mut self.work {
             Work::MatrixVector { arithmetic, .. } => arithmetic.load(self.synapse, beat),
-            Work::Map { map, input, beat: at } => {
-                let select = map.select.get(*at % map.select.len().max(1));
-                for (lane, code) in beat.enumerate() {
-                    let which = select.map_or(0, |s| s.get(lane).copied().unwrap_or(0));
-                    self.data.push_back(map.apply(input.encoding, which, input.encoding.encode(code)));
+            Work::Map { table, beat: at } => {
+                match table.map.select.get(*at % table.map.select.len().max(1)) {
+                    None => self.data.push(beat.iter().map(|&code| table.code(0, code))),
+                    Some(select) => {
+                        let which = |lane: usize| select.get(lane).copied().unwrap_or(0);
+                        self.data.push(beat.iter().enumerate().map(|(lane, &code)| table.code(which(lane), code)));
+                    }
                 }
                 *at += 1;
             }
@@ -221,7 +224,7 @@ impl<'a> Pipeline<'a> {
                 if self.synapse == 0 {
                     values.clear();
                 }
-                values.extend(beat);
+                values.extend_from_slice(beat);
             }
         }
     }
@@ -231,37 +234,31 @@ impl<'a> Pipeline<'a> {
         let (cycle, frame, module) = (island.cycle, self.frame, self.module);
         match &mut self.work {
             Work::MatrixVector { unit, arithmetic } => {
-                for (index, pe) in unit.pes.iter().enumerate() {
-                    let row = pe.rows[self.neuron];
-                    let value = arithmetic.sum(self.neuron, index, |o| {
-                        // A lane without a row computes something that nobody reads.
-                        if row.is_none() {
-                            return;
-                        }
-                        *island.trapped += 1;
-                        if island.traps.len() < TRAPS_KEPT {
-                            island.traps.push(Trap {
-                                cycle,
-                                frame,
-                                module: module.name.clone(),
-                                layer: module.layer.clone(),
-                                pe: index,
-                                row,
-                                fold: o.fold,
-                                register: o
-                                    .node
-                                    .map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
-                                value: o.value,
-                                bits: o.bits,
-                                became: o.became,
-                            });
-                        }
-                    });
-                    self.data.push_back(match unit.search {
-                        Some(search) => search.apply(&pe.words[self.neuron], value),
-                        None => value,
-                    });
+                let (sums, overflows) = arithmetic.sum(self.neuron);
+                for o in overflows {
+                    // A lane without a row computes something that nobody reads.
+                    let Some(row) = unit.pes[o.pe].rows[self.neuron] else { continue };
+                    *island.trapped += 1;
+                    if island.traps.len() < TRAPS_KEPT {
+                        island.traps.push(Trap {
+                            cycle,
+                            frame,
+                            module: module.name.clone(),
+                            layer: module.layer.clone(),
+                            pe: o.pe,
+                            row,
+                            fold: o.fold,
+                            register: o.node.map_or_else(|| "accumulator".into(), |n| format!("adder tree node {n}")),
+                            value: o.value,
+                            bits: o.bits,
+                            became: o.became,
+                        });
+                    }
                 }
+                self.data.push(unit.pes.iter().zip(sums).map(|(pe, &value)| match unit.search {
+                    Some(search) => search.apply(&pe.words[self.neuron], value),
+                    None => value,
+                }));
             }
             Work::Map { .. } => {}
             Work::LabelSelect { select, values } => {
@@ -271,8 +268,74 @@ impl<'a> Pipeline<'a> {
                 };
                 let best =
                     (1..select.multiplier.len()).fold(0, |best, i| if value(i) > value(best) { i } else { best });
-                self.data.push_back(best as i64);
+                self.data.push(std::iter::once(best as i64));
             }
+        }
+    }
+}
+
+/// Patterns up to this many bits are looked up.
+const TABLE_BITS: u32 = 12;
+
+/// A map with its results for every pattern, where there are few.
+struct MapTable<'a> {
+    map: &'a Map,
+    input: &'a Stream,
+    /// `[function][pattern]`, or empty.
+    codes: Vec<i64>,
+}
+
+impl<'a> MapTable<'a> {
+    fn new(map: &'a Map, input: &'a Stream) -> Self {
+        let functions = match &map.function {
+            MapFunction::Clamp => 1,
+            MapFunction::Table(tables) => tables.len(),
+            MapFunction::Search { channels, .. } => channels.len(),
+        };
+        let patterns = 1u64 << input.encoding.bits.min(TABLE_BITS);
+        let codes = if input.encoding.bits <= TABLE_BITS {
+            (0..functions).flat_map(|f| (0..patterns).map(move |p| map.apply(input.encoding, f, p))).collect()
+        } else {
+            Vec::new()
+        };
+        MapTable { map, input, codes }
+    }
+
+    fn code(&self, which: usize, code: i64) -> i64 {
+        let pattern = self.input.encoding.encode(code);
+        match self.codes.get((which << self.input.encoding.bits.min(TABLE_BITS)) + pattern as usize) {
+            Some(&code) => code,
+            None => self.map.apply(self.input.encoding, which, pattern),
+        }
+    }
+}
+
+/// Values in a row, taken away from the front a beat at a time.
+struct Line {
+    lanes: usize,
+    values: Vec<i64>,
+    start: usize,
+}
+
+impl Line {
+    fn new(lanes: usize) -> Self {
+        Line { lanes, values: Vec::new(), start: 0 }
+    }
+
+    fn front(&self) -> &[i64] {
+        &self.values[self.start..self.start + self.lanes]
+    }
+
+    fn push(&mut self, values: impl Iterator<Item = i64>) {
+        self.values.extend(values);
+    }
+
+    fn pop(&mut self) {
+        self.start += self.lanes;
+        // Moving what is left to the front now and then keeps beats contiguous at a cost of less than a copy each.
+        if self.start >= self.values.len() / 2 && self.start >= 512 {
+            self.values.drain(..self.start);
+            self.start = 0;
         }
     }
 }
@@ -280,20 +343,19 @@ impl<'a> Pipeline<'a> {
 /// `snug_fifo`.
 pub struct Fifo {
     depth: usize,
-    lanes: usize,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     ready: bool,
 }
 
 impl Fifo {
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
         if popped {
-            self.data.drain(..self.lanes);
+            self.data.pop();
             self.level -= 1;
         }
         if let Some(beat) = beat {
-            self.data.extend(beat);
+            self.data.push(beat.iter().copied());
             self.level += 1;
         }
         self.ready = self.level < self.depth;
@@ -308,9 +370,8 @@ pub struct Converter {
     last_data: usize,
     beats: usize,
     output_units: usize,
-    output_lanes: usize,
     room: usize,
-    data: VecDeque<i64>,
+    data: Line,
     level: usize,
     beat: usize,
     ready: bool,
@@ -328,9 +389,8 @@ impl Converter {
             last_data: w.last_data,
             beats: w.beats,
             output_units: w.output_units,
-            output_lanes,
             room: w.capacity - largest,
-            data: VecDeque::new(),
+            data: Line::new(output_lanes),
             level: 0,
             beat: 0,
             ready: false,
@@ -338,17 +398,17 @@ impl Converter {
         }
     }
 
-    fn step(&mut self, beat: Option<impl Iterator<Item = i64>>, popped: bool) {
+    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
         if popped {
-            self.data.drain(..self.output_lanes);
+            self.data.pop();
             self.level -= self.output_units;
         }
         if let Some(beat) = beat {
             let last = self.beat == self.beats - 1;
             let (units, data) =
                 if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
-            self.data.extend(beat.take(data * self.unit));
-            self.data.extend(std::iter::repeat_n(0, (units - data) * self.unit));
+            let padding = std::iter::repeat_n(0, (units - data) * self.unit);
+            self.data.push(beat[..data * self.unit].iter().copied().chain(padding));
             self.level += units;
             self.beat = if last { 0 } else { self.beat + 1 };
         }

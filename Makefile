@@ -1,0 +1,58 @@
+# What a person who has just cloned snug runs. `make help` lists the targets.
+
+CARGO ?= cargo
+TIME  := date +%s
+
+# Debian's packages of the tools beside snug: a command, and the package that brings it.
+TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
+
+.PHONY: help setup build demo test lint bench bench-luts doc second-opinion qonnx clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install Verilator, Yosys, Icarus and a C++ compiler by apt, where they are missing
+	@missing=; \
+	for tool in $(TOOLS); do \
+	    command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "missing:$$missing"; \
+	root=; [ "$$(id -u)" = 0 ] || root=sudo; \
+	if ! command -v apt-get >/dev/null || { [ -n "$$root" ] && ! command -v sudo >/dev/null; }; then \
+	    echo "please install them (Debian, Ubuntu: apt-get install$$missing), then run make again" >&2; exit 1; \
+	fi; \
+	$$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+build: ## Build snug: target/release/snug
+	@start=$$($(TIME)); $(CARGO) build --release --bin snug && echo "built in $$(($$($(TIME)) - start)) s"
+
+demo: setup build ## The digits network, from QONNX to Verilog that equals it
+	@start=$$($(TIME)); target="$${CARGO_TARGET_DIR:-target}"; \
+	"$$target/release/snug" demo && echo "demo in $$(($$($(TIME)) - start)) s"
+
+test: setup ## All tests; SNUG_ZOO=FOLDER adds those on real networks (FOLDER/models, FOLDER/data)
+	$(CARGO) test
+
+second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
+	$(CARGO) test -p second-opinion
+
+lint: ## Formatting and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: setup ## Clocks a second: cycle engine and Verilator
+	$(CARGO) bench --bench speed
+
+bench-luts: setup ## LUT estimate against Yosys, module by module
+	$(CARGO) bench --bench luts
+
+doc: ## API documentation: target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude second-opinion
+
+qonnx: ## 200 random networks against qonnx's own executor (needs python3-venv and a pip install)
+	tests/qonnx/run.sh
+	SNUG_QONNX=$(CURDIR)/target/qonnx $(CARGO) test --test qonnx -- --nocapture
+
+clean: ## Remove what was built
+	$(CARGO) clean

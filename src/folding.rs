@@ -1,0 +1,124 @@
+//! `--folding` and the rates that stand for one: what the generator is asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use generator::folding::{FoldingRequest, LayerFolding};
+use num_bigint::BigInt;
+use num_traits::ToPrimitive;
+use quantizer::network::Network;
+use quantizer::rational::{Rational, from_decimal};
+use serde::Deserialize;
+
+use crate::data::DataError;
+use crate::error::Error;
+use crate::files;
+use crate::model::Model;
+
+/// The file in a generated folder that holds the folding it was generated with.
+pub const DATAFLOW: &str = "dataflow.json";
+
+/// How parallel the hardware is.
+#[derive(Debug, clap::Args)]
+pub struct FoldingArgs {
+    /// PE and SIMD by layer ({"features.3": {"pe": 16, "simd": 49}}), or the dataflow.json of an earlier run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target_interval", "target_fps"])]
+    pub folding: Option<PathBuf>,
+    /// At most so many clock cycles between frames
+    #[arg(long, value_name = "CYCLES", conflicts_with = "target_fps")]
+    pub target_interval: Option<u64>,
+    /// At least so many frames a second, at --clock-mhz
+    #[arg(long, value_name = "F")]
+    pub target_fps: Option<String>,
+    /// The clock that rates are reported for
+    #[arg(long, value_name = "C", default_value = "100")]
+    pub clock_mhz: String,
+}
+
+impl FoldingArgs {
+    /// The clock in Hz.
+    ///
+    /// # Errors
+    /// If it is no positive number.
+    pub fn clock_hz(&self) -> Result<Rational, Error> {
+        positive("--clock-mhz", &self.clock_mhz).map(|mhz| mhz * BigInt::from(1_000_000))
+    }
+
+    /// What the generator is asked for. A generated folder keeps its folding unless something else is asked for.
+    ///
+    /// # Errors
+    /// If the file cannot be read or a number is none.
+    pub fn request(&self, model: &Model) -> Result<FoldingRequest, Error> {
+        let file = self.folding.clone().or_else(|| {
+            let asked = self.target_interval.is_some() || self.target_fps.is_some();
+            model.folder_file(DATAFLOW).filter(|_| !asked)
+        });
+        if let Some(path) = file {
+            return Ok(FoldingRequest::Layers(read(&path, &model.network)?));
+        }
+        if let Some(fps) = &self.target_fps {
+            let interval = self.clock_hz()? / positive("--target-fps", fps)?;
+            return Ok(FoldingRequest::Interval(interval.floor().to_integer().to_u64().unwrap_or(u64::MAX)));
+        }
+        Ok(self.target_interval.map_or(FoldingRequest::Default, FoldingRequest::Interval))
+    }
+}
+
+fn positive(option: &'static str, text: &str) -> Result<Rational, Error> {
+    from_decimal(text)
+        .filter(|v| *v > Rational::from(BigInt::from(0)))
+        .ok_or_else(|| Error::Usage { message: format!("{option}: '{text}' is not a positive number"), help: None })
+}
+
+/// PE and SIMD as the file says them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    pe: usize,
+    simd: usize,
+}
+
+/// Reads PE and SIMD by layer; layers may be called by their ONNX node.
+fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>, Error> {
+    let malformed = |e: serde_json::Error| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() };
+    let mut value: serde_json::Value = files::read_json(path)?;
+    if value.get("schema").is_some_and(serde_json::Value::is_string) {
+        value = value.get_mut("folding").map(serde_json::Value::take).unwrap_or_default();
+    }
+    let entries: BTreeMap<String, Entry> = serde_json::from_value(value).map_err(malformed)?;
+    let named = |name: String| {
+        let is_name = network.layers.iter().any(|l| l.name == name);
+        let by_node = network.dense_layers().find(|(l, _)| !is_name && l.node == name);
+        by_node.map_or(name, |(l, _)| l.name.clone())
+    };
+    Ok(entries.into_iter().map(|(name, e)| (named(name), LayerFolding { pe: e.pe, simd: e.simd })).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use quantizer::datatype::DataType;
+
+    use super::*;
+
+    #[test]
+    fn layers_by_name_or_node_plain_or_from_a_dataflow() {
+        let mut network =
+            quantizer::testing::mlp(1, &[8, 6, 4], DataType::unsigned(4), DataType::signed(3), DataType::unsigned(2));
+        network.layers[0].node = "MatMul_7".to_owned();
+        let name = network.layers[0].name.clone();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.json");
+        for text in [
+            r#"{"MatMul_7": {"pe": 2, "simd": 4}}"#.to_owned(),
+            format!(r#"{{"{name}": {{"pe": 2, "simd": 4}}}}"#),
+            format!(r#"{{"schema": "snug.dataflow/1", "folding": {{"{name}": {{"pe": 2, "simd": 4}}}}}}"#),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let read = read(&path, &network).unwrap();
+            assert_eq!(read, BTreeMap::from([(name.clone(), LayerFolding { pe: 2, simd: 4 })]), "{text}");
+        }
+        std::fs::write(&path, r#"{"a": {"PE": 2, "simd": 4}}"#).unwrap();
+        assert!(super::read(&path, &network).unwrap_err().to_string().contains("unknown field `PE`"));
+    }
+}

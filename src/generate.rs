@@ -1,0 +1,200 @@
+//! `snug generate`: the folder with Verilog, certificate and everything that goes with them.
+
+use std::path::PathBuf;
+
+use generator::dataflow::{Dataflow, Output};
+use generator::folding::{LayerFolding, resolve};
+use generator::lower::{LowerOptions, lower};
+use quantizer::rational::Rational;
+use serde::Serialize;
+use sim::cycle;
+
+use crate::Outcome;
+use crate::console::Console;
+use crate::error::Error;
+use crate::folding::FoldingArgs;
+use crate::model::{Model, ModelArgs};
+use crate::output_dir;
+use crate::progress::Progress;
+
+mod folder;
+pub mod io;
+
+/// Write Verilog, certificate and report
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The folder to write
+    #[arg(short, long, value_name = "DIR")]
+    output_dir: PathBuf,
+    #[command(flatten)]
+    folding: FoldingArgs,
+    /// Name of the top module, and prefix of every other
+    #[arg(long, value_name = "NAME")]
+    top: Option<String>,
+    /// What leaves the hardware
+    #[arg(long, value_enum, default_value = "logits")]
+    output: OutputArg,
+    /// Give up files of the folder that were edited or added by hand
+    #[arg(long)]
+    force: bool,
+    /// Write nothing: exit 1 if the folder is not what would be generated
+    #[arg(long, conflicts_with = "force")]
+    check: bool,
+}
+
+/// What leaves the hardware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputArg {
+    /// The last layer's integers, one per class
+    Logits,
+    /// The index of the largest, ties to the lowest
+    Label,
+}
+
+impl From<OutputArg> for Output {
+    fn from(arg: OutputArg) -> Self {
+        match arg {
+            OutputArg::Logits => Output::Logits,
+            OutputArg::Label => Output::Label,
+        }
+    }
+}
+
+/// The keys of cli.md.
+#[derive(Debug, Serialize)]
+struct Report {
+    top: String,
+    folder: PathBuf,
+    ports: Vec<io::Port>,
+    interval: u64,
+    latency: Option<u64>,
+    frames_per_second: f64,
+    clock_mhz: f64,
+    bottleneck: Option<String>,
+    layers: Vec<Layer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differences: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    pe: usize,
+    simd: usize,
+    cycles: u64,
+}
+
+/// A network made ready to be printed.
+pub struct Design {
+    /// PE and SIMD of every layer.
+    pub folding: Vec<(String, LayerFolding)>,
+    /// The hardware.
+    pub dataflow: Dataflow,
+}
+
+impl Design {
+    /// Folds and lowers a model.
+    ///
+    /// # Errors
+    /// If the folding does not fit or the generator refuses the network.
+    pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
+        let request = folding.request(model)?;
+        let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
+        Ok(Design { folding: resolve(&model.network, &request)?, dataflow: lower(&model.network, &options)? })
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the model cannot be used, the options do not fit it, or the folder cannot be written.
+pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
+    let model = args.model.open()?;
+    let clock = args.folding.clock_hz()?;
+    let design = Design::of(&model, &args.folding, args.top.as_deref(), args.output.into())?;
+    let files = {
+        let _progress = Progress::start(console, "generating");
+        folder::files(&model, &design)?
+    };
+    let differences = if args.check {
+        Some(output_dir::differences(&args.output_dir, &files)?)
+    } else {
+        output_dir::write(&args.output_dir, &files, args.force)?;
+        None
+    };
+    let report = report(args, &model, &design, &clock, differences)?;
+    if console.json {
+        console.print_json("snug.generate/1", &report)?;
+    } else {
+        console.print(text(&report))?;
+    }
+    Ok(if report.differences.as_ref().is_some_and(|d| !d.is_empty()) { Outcome::Failed } else { Outcome::Fine })
+}
+
+fn report(
+    args: &Args,
+    model: &Model,
+    design: &Design,
+    clock: &Rational,
+    differences: Option<Vec<String>>,
+) -> Result<Report, Error> {
+    let dataflow = &design.dataflow;
+    let interval = dataflow.interval();
+    let float = |r: Rational| quantizer::rational::to_f64(&r);
+    let cycles = |name: &str| dataflow.modules.iter().filter(|m| m.layer == name).map(|m| m.cycles(dataflow)).max();
+    let layer = |(name, f): &(String, LayerFolding)| Layer {
+        name: name.clone(),
+        pe: f.pe,
+        simd: f.simd,
+        cycles: cycles(name).unwrap_or(0),
+    };
+    Ok(Report {
+        top: dataflow.top.clone(),
+        folder: args.output_dir.clone(),
+        ports: io::ports(dataflow),
+        interval,
+        latency: latency(model, dataflow)?,
+        frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
+        clock_mhz: float(clock.clone()) / 1e6,
+        bottleneck: dataflow.bottleneck().map(|m| m.layer.clone()),
+        layers: design.folding.iter().map(layer).collect(),
+        differences,
+    })
+}
+
+/// Cycles from the first beat in to the last of its frame out: timing depends on no data, so one frame of zeros (or of
+/// the nearest code) tells.
+fn latency(model: &Model, dataflow: &Dataflow) -> Result<Option<u64>, Error> {
+    let input = model.network.tensor(model.network.input);
+    let idle = if input.datatype.holds(0) { 0 } else { input.datatype.range().hi };
+    let frame = ndarray::Array2::from_elem((1, input.shape.iter().product()), idle);
+    let run = cycle::run(dataflow, frame.view(), &cycle::Options::default())?;
+    Ok(run.latency(dataflow))
+}
+
+fn text(r: &Report) -> String {
+    let mut lines = match &r.differences {
+        None => vec![format!("{} written, top module {}", r.folder.display(), r.top)],
+        Some(d) if d.is_empty() => vec![format!("{} is what would be generated", r.folder.display())],
+        Some(d) => {
+            let mut lines = vec![format!("{} is not what would be generated:", r.folder.display())];
+            lines.extend(d.iter().map(|d| format!("  {d}")));
+            return lines.join("\n");
+        }
+    };
+    let latency = r.latency.map_or("unknown".to_owned(), |l| format!("{l} cycles"));
+    lines
+        .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
+    lines.push(format!("latency     {latency}"));
+    lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
+    if let Some(bottleneck) = &r.bottleneck {
+        lines.push(format!("bottleneck  {bottleneck}"));
+    }
+    let width = r.layers.iter().map(|l| l.name.chars().count()).max().unwrap_or(0);
+    lines.extend(
+        r.layers.iter().map(|l| format!("{:width$}  PE {:3}  SIMD {:3}  {:6} cycles", l.name, l.pe, l.simd, l.cycles)),
+    );
+    lines.join("\n")
+}

@@ -1,0 +1,77 @@
+//! The files of a generated folder. Same model, same options: same bytes.
+
+use std::collections::BTreeMap;
+
+use generator::dataflow::Dataflow;
+use generator::emit;
+use generator::folding::LayerFolding;
+use generator::names::comment;
+use quantizer::certificate::Certificate;
+use quantizer::network::Network;
+use quantizer::store;
+use serde::Serialize;
+
+use super::{Design, io};
+use crate::console::json;
+use crate::error::Error;
+use crate::folding::DATAFLOW;
+use crate::model::{Model, STORED};
+use crate::output_dir::Files;
+
+/// `dataflow.json`: the folding, to be passed to `--folding` again, and the modules that it gave.
+#[derive(Serialize)]
+struct DataflowFile<'a> {
+    schema: &'static str,
+    folding: BTreeMap<&'a str, LayerFolding>,
+    dataflow: &'a Dataflow,
+}
+
+/// All files of the folder but the manifest.
+///
+/// # Errors
+/// If the generator fails, or the network is not valid.
+pub fn files(model: &Model, design: &Design) -> Result<Files, Error> {
+    let (network, dataflow) = (&model.network, &design.dataflow);
+    let stored = |source| Error::Store { path: STORED.into(), source };
+    let mut files = Files::new();
+    let mut list = String::new();
+    for file in emit::verilog(dataflow, &about(network, dataflow))? {
+        let name = format!("rtl/{}", file.name);
+        list += &format!("{name}\n");
+        files.insert(name, file.text.into_bytes());
+    }
+    let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
+    let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, dataflow };
+    let certificate = Certificate::of(network).map_err(stored)?;
+    let mut text = |name: &str, text: String| files.insert(name.to_owned(), (text + "\n").into_bytes());
+    text("files.f", list.trim_end().to_owned());
+    text(DATAFLOW, json(&dataflow_file));
+    text("certificate.json", json(&certificate));
+    text("io.json", json(&io::io(network, dataflow)));
+    files.insert(STORED.to_owned(), store::to_bytes(network).map_err(stored)?);
+    Ok(files)
+}
+
+/// What the header of the top module says about its ends.
+fn about(network: &Network, dataflow: &Dataflow) -> Vec<String> {
+    let (input, output) = (network.tensor(network.input), dataflow.output_stream());
+    let scale = match input.scale.as_deref() {
+        Some([s]) if s.offset == 0.0 => format!(", a code c means {} * c", s.factor),
+        Some([s]) => format!(", a code c means {} * c + {}", s.factor, s.offset),
+        Some(_) => ", scales per channel in io.json".to_owned(),
+        None => String::new(),
+    };
+    let lines = [
+        format!("Network {}, from {} (SHA-256 {}).", network.name, network.source.file, network.source.sha256),
+        format!("s_axis carries '{}', {} {:?}{scale}:", input.name, input.datatype, input.shape),
+        format!("{} lanes a beat, {} beats a frame.", dataflow.input().lanes, dataflow.input().beats()),
+        format!(
+            "m_axis carries '{}': {} lanes a beat, {} beats a frame.",
+            network.output_name,
+            output.lanes,
+            output.beats()
+        ),
+    ];
+    // Names come from the file: none may end the comment.
+    lines.iter().map(|line| comment(line)).collect()
+}
