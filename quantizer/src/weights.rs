@@ -10,6 +10,7 @@
 //! | [`A2q`] | arXiv 2308.13504; projection of arXiv 2401.10432 | yes |
 //! | [`A2qPlus`] | arXiv 2401.10432 | yes |
 //! | [`SignSplit`] | ours: the whole feasible set, nearest integers in it | yes |
+//! | [`SignSplitGrid`] | ours: the same on the best of several coarser grids | no |
 //! | [`GridRescale`] | data-free grid `k * s` per channel | no |
 //! | [`Axe`] | arXiv 2409.17092, with GPFQ or OPTQ error feedback | yes |
 //! | [`DeBruin`] | arXiv 2004.11783: fewer weight bits per layer | no |
@@ -50,7 +51,7 @@ pub use error::WeightError;
 pub use exact::Exact;
 pub use grid_rescale::GridRescale;
 pub use named::{NAMES, by_name};
-pub use sign_split::SignSplit;
+pub use sign_split::{SignSplit, SignSplitGrid};
 
 use crate::bound::SignSums;
 use crate::certificate::Targets;
@@ -232,20 +233,28 @@ fn check(problem: &Problem<'_>) -> Result<(), WeightError> {
     Ok(())
 }
 
-/// Row by row, in parallel, on the grid that was given. Weights beyond 2^40 steps are taken as 2^40 steps, so that no sum
-/// of them leaves the integers that a float holds exactly or a machine word: no datatype has codes beyond 2^32.
+/// Row by row, in parallel, on the grid that was given.
 fn by_row(problem: &Problem<'_>, row: impl Fn(&[f64]) -> Vec<i64> + Sync) -> Choice {
+    by_row_and_grid(problem, |values| (row(values), Ratio::from_integer(1)))
+}
+
+/// Row by row, in parallel, each on a grid of its own. Weights beyond 2^40 steps are taken as 2^40 steps, so that no sum of them
+/// leaves the integers that a float holds exactly or a machine word: no datatype has codes beyond 2^32.
+fn by_row_and_grid(problem: &Problem<'_>, row: impl Fn(&[f64]) -> (Vec<i64>, Ratio<i64>) + Sync) -> Choice {
     const FAR: f64 = (1u64 << 40) as f64;
-    let (rows, columns) = problem.weights.dim();
-    let mut codes = Array2::zeros((rows, columns));
-    codes.axis_iter_mut(Axis(0)).into_par_iter().zip(problem.weights.axis_iter(Axis(0))).for_each(|(mut to, from)| {
+    let mut codes = Array2::zeros(problem.weights.dim());
+    let fill = |(mut to, from): (ndarray::ArrayViewMut1<'_, i64>, ArrayView1<'_, f64>)| {
         let values: Vec<f64> = from.iter().map(|w| w.clamp(-FAR, FAR)).collect();
+        let (chosen, multiplier) = row(&values);
         // A row of another length is a fault of the method; it shows as zeros, which are safe.
-        for (to, code) in to.iter_mut().zip(row(&values)) {
+        for (to, code) in to.iter_mut().zip(chosen) {
             *to = code;
         }
-    });
-    Choice::on_grid(codes, problem.weight_type)
+        multiplier
+    };
+    let rows = codes.axis_iter_mut(Axis(0)).into_par_iter().zip(problem.weights.axis_iter(Axis(0)));
+    let multipliers = rows.map(fill).collect();
+    Choice { codes, multipliers, weight_type: problem.weight_type }
 }
 
 #[cfg(test)]

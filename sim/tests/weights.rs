@@ -113,7 +113,7 @@ fn witnesses_overflow_and_quantized_networks_do_not() {
                 let worst = Array2::from_shape_vec((1, shape[0]), violation.worst_input.clone()).unwrap();
                 let run = cycle::run(&dataflow, worst.view(), &cycle::Options::default()).unwrap();
                 assert!(
-                    run.traps.iter().any(|t| t.row == Some(violation.channel)),
+                    run.traps.iter().any(|t| t.row == violation.channel),
                     "seed {seed}, P = {p}, channel {}: no trap among {:?}",
                     violation.channel,
                     run.traps

@@ -3,7 +3,7 @@
 use num_rational::Ratio;
 
 use super::limits::{Limits, sign_sums};
-use super::{Choice, Method, Problem, WeightError, by_row};
+use super::{Choice, Method, Problem, WeightError, by_row_and_grid};
 use crate::datatype::Range;
 
 /// Per channel the smallest `k >= 1` such that nearest rounding on the grid `k * s` fits the accumulator.
@@ -31,17 +31,15 @@ impl Method for GridRescale {
         let limits = Limits::new(problem.input, problem.accumulator);
         let codes = problem.weight_type.range();
         let denominator = i64::from(self.denominator.max(1));
-        // The factors are found again from the rows: both are cheap, and rows are quantized in parallel.
-        let choice =
-            by_row(problem, |values| rounded(values, factor(values, codes, &limits, denominator), denominator, codes));
-        let of =
-            |row: ndarray::ArrayView1<f64>| Ratio::new(factor(&row.to_vec(), codes, &limits, denominator), denominator);
-        Ok(Choice { multipliers: problem.weights.rows().into_iter().map(of).collect(), ..choice })
+        Ok(by_row_and_grid(problem, |values| {
+            let k = factor(values, codes, &limits, denominator);
+            (rounded(values, k, denominator, codes), Ratio::new(k, denominator))
+        }))
     }
 }
 
 /// The smallest numerator that fits. Magnitudes of rounded and clipped codes only fall as the grid grows, so bisection finds it.
-fn factor(values: &[f64], codes: Range, limits: &Limits, denominator: i64) -> i64 {
+pub(super) fn factor(values: &[f64], codes: Range, limits: &Limits, denominator: i64) -> i64 {
     let fits = |k: i64| {
         let (alpha, beta) = sign_sums(&rounded(values, k, denominator, codes));
         limits.hold(alpha, beta)

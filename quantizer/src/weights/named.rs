@@ -1,15 +1,16 @@
 //! Methods by the names that people type.
 
-use super::{A2q, A2qPlus, Axe, DeBruin, EpInit, Exact, Feedback, GridRescale, Method, SignSplit};
+use super::{A2q, A2qPlus, Axe, DeBruin, EpInit, Exact, Feedback, GridRescale, Method, SignSplit, SignSplitGrid};
 
 /// Every name that [`by_name`] knows.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "a2q",
     "a2q-ep",
     "a2q+",
     "a2q+-ep",
     "a2q+-ep-centred",
     "sign-split",
+    "sign-split-grid",
     "grid-rescale",
     "axe",
     "axe-gpfq",
@@ -26,6 +27,7 @@ pub fn by_name(name: &str, tile: Option<usize>) -> Option<Box<dyn Method>> {
         "a2q+-ep" => Box::new(A2qPlus { init: EpInit::Paper }),
         "a2q+-ep-centred" => Box::new(A2qPlus { init: EpInit::CentreFirst }),
         "sign-split" => Box::new(SignSplit),
+        "sign-split-grid" => Box::new(SignSplitGrid),
         "grid-rescale" => Box::new(GridRescale::default()),
         "axe" | "axe-optq" => Box::new(Axe { feedback: Feedback::Optq, tile }),
         "axe-gpfq" => Box::new(Axe { feedback: Feedback::Gpfq, tile }),
