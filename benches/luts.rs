@@ -61,9 +61,16 @@ fn main() {
     let mut results = synthesize_all(&yosys, &jobs, 2).into_iter().map(|r| r.unwrap());
     let flat: Vec<Synthesis> = results.by_ref().take(networks.len()).collect();
     let modules: Vec<Synthesis> = results.collect();
-    println!("LUTs of all uses. {}; modules: `{}`; flat: `{}`.\n", yosys.banner, Target::Xc7.command(Flow::PerModule), Target::Xc7.command(Flow::Flat));
+    println!(
+        "LUTs of all uses. {}; modules: `{}`; flat: `{}`.\n",
+        yosys.banner,
+        Target::Xc7.command(Flow::PerModule),
+        Target::Xc7.command(Flow::Flat)
+    );
 
-    println!("| design | estimate | Yosys, modules apart | error | Yosys, flat | error | FF estimate | FF Yosys | time of the estimate |");
+    println!(
+        "| design | estimate | Yosys, modules apart | error | Yosys, flat | error | FF estimate | FF Yosys | time of the estimate |"
+    );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     let (mut rows, mut fitted, mut held_out) = (Vec::new(), Vec::new(), Vec::new());
     for (i, (design, synthesis)) in networks.iter().chain(&small).zip(&modules).enumerate() {
@@ -72,12 +79,16 @@ fn main() {
         let time = start.elapsed();
         let counted = synthesis.counts.lut_total();
         let error = |yosys: u64| 100.0 * (estimated.total.lut_total() as f64 - yosys as f64) / yosys as f64;
-        let flat = flat.get(i).map_or("| -".to_owned(), |f| {
-            format!("{} | {:+.1} %", f.counts.lut_total(), error(f.counts.lut_total()))
-        });
+        let flat = flat
+            .get(i)
+            .map_or("| -".to_owned(), |f| format!("{} | {:+.1} %", f.counts.lut_total(), error(f.counts.lut_total())));
         println!(
             "| {} | {} | {counted} | {:+.1} % | {flat} | {} | {} | {time:.0?} |",
-            design.name, estimated.total.lut_total(), error(counted), estimated.total.ff, synthesis.counts.ff
+            design.name,
+            estimated.total.lut_total(),
+            error(counted),
+            estimated.total.ff,
+            synthesis.counts.ff
         );
         let own = compare(&design.name, &estimated, synthesis);
         match design.name.strip_prefix("small_").and_then(|s| s.parse::<u64>().ok()) {

@@ -139,20 +139,26 @@ fn the_base_is_good() {
 #[test]
 fn truncated_file() {
     let bytes = good().bytes(&[1, 2]);
-    says(refused(&bytes[..bytes.len() / 2]), "
+    says(
+        refused(&bytes[..bytes.len() / 2]),
+        "
 snug::import::truncated
 
   × 'net.onnx' is truncated: a field at byte 11 says 780 bytes, 401 are left
-  help: copy or download the file again");
+  help: copy or download the file again",
+    );
 }
 
 #[test]
 fn not_onnx() {
-    says(refused(b"Dear network,\nplease find attached my weights.\n"), "
+    says(
+        refused(b"Dear network,\nplease find attached my weights.\n"),
+        "
 snug::import::not_onnx
 
   × 'net.onnx' is not an ONNX file: field 8 of wire type 4 at byte 0 is none of ModelProto's
-  help: a model is an .onnx file, a snug network (.safetensors) or a generated folder");
+  help: a model is an .onnx file, a snug network (.safetensors) or a generated folder",
+    );
 }
 
 #[test]
@@ -160,54 +166,69 @@ fn unsupported_operators_are_listed_all_at_once() {
     let mut s = good();
     s.node("Erf", &["@"], vec![]);
     s.node("LayerNormalization", &["@"], vec![]);
-    says(refused(&s.bytes(&[1, 2])), "
+    says(
+        refused(&s.bytes(&[1, 2])),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 2 things stand in the way
   │   1. node 'Erf_t7' (Erf): operator Erf is not supported
   │      use Relu, LeakyRelu, PRelu, Clip, HardSigmoid, Sigmoid or Tanh in front of a Quant node
   │   2. node 'LayerNormalization_t8' (LayerNormalization): operator LayerNormalization is not supported
-  │      use BatchNormalization");
+  │      use BatchNormalization",
+    );
 }
 
 #[test]
 fn scale_nan() {
-    says(refused_model(|m| set(m, 1, 1, f32::NAN)), "
+    says(
+        refused_model(|m| set(m, 1, 1, f32::NAN)),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'Quant_t1' (Quant): its scale is not finite: element 0 of 'c4' is NaN
-  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)");
+  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)",
+    );
 }
 
 #[test]
 fn scale_infinite() {
-    says(refused_model(|m| set(m, 2, 1, f32::INFINITY)), "
+    says(
+        refused_model(|m| set(m, 2, 1, f32::INFINITY)),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'Quant_t4' (Quant): its scale is not finite: element 0 of 'c7' is inf
-  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)");
+  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)",
+    );
 }
 
 #[test]
 fn scale_zero() {
-    says(refused_model(|m| set(m, 0, 1, 0.0)), "
+    says(
+        refused_model(|m| set(m, 0, 1, 0.0)),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'Quant_t0' (Quant): its scale is 0; scales are positive
-  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)");
+  │      train again with a scale that cannot vanish (Brevitas: scaling_min_val)",
+    );
 }
 
 #[test]
 fn zero_point() {
-    says(refused_model(|m| set(m, 2, 2, 3.0)), "
+    says(
+        refused_model(|m| set(m, 2, 2, 3.0)),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'Quant_t4' (Quant): its zero point is 3, only 0 is supported
-  │      train with symmetric quantizers (Brevitas: zero_point_impl = ZeroZeroPoint)");
+  │      train with symmetric quantizers (Brevitas: zero_point_impl = ZeroZeroPoint)",
+    );
 }
 
 #[test]
@@ -224,35 +245,44 @@ fn weights_that_need_more_bits_than_declared() {
             value: "INT2".into(),
         }],
     }];
-    says(refused(&encode(&model)), "
+    says(
+        refused(&encode(&model)),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'MatMul_t1' (MatMul): its tensor 'c3': element 2 is 2, which the declared type s2 does not hold
-  │      declare a type with more bits, or quantize again");
+  │      declare a type with more bits, or quantize again",
+    );
 }
 
 #[test]
 fn shapes_that_disagree() {
     let mut s = good();
     s.matmul(&[3, 2], &[0.0; 6], QuantSpec::new(2, true, &1.0));
-    says(refused(&s.bytes(&[1, 2])), "
+    says(
+        refused(&s.bytes(&[1, 2])),
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'MatMul_t8' (MatMul): shapes disagree: data [1, 2], weights [3, 2]
-  │      a layer needs one vector of as many elements as its weights have inputs; check the graph's shapes");
+  │      a layer needs one vector of as many elements as its weights have inputs; check the graph's shapes",
+    );
 }
 
 #[test]
 fn cyclic_graph() {
-    says(refused_model(|m| {
-        let last = m.graph.as_ref().unwrap().output[0].name.clone();
-        nodes(m)[2].input[0] = last;
-    }), "
+    says(
+        refused_model(|m| {
+            let last = m.graph.as_ref().unwrap().output[0].name.clone();
+            nodes(m)[2].input[0] = last;
+        }),
+        "
 snug::import::graph
 
-  × 'net.onnx': the graph has a cycle through 'MatMul_t6', 'Quant_t4', 'Relu_t3', 'MatMul_t2'");
+  × 'net.onnx': the graph has a cycle through 'MatMul_t6', 'Quant_t4', 'Relu_t3', 'MatMul_t2'",
+    );
 }
 
 #[test]
@@ -284,18 +314,24 @@ snug::import::blocked
 #[test]
 fn ten_gigabytes_in_a_kilobyte() {
     let weights = refused_model(|m| parameter(m, 1, 0).dims = vec![50_000, 50_000]);
-    says(weights, "
+    says(
+        weights,
+        "
 snug::import::blocked
 
   × 'net.onnx' cannot be built: 1 thing stands in the way
   │   1. node 'Quant_t1' (Quant): its tensor 'c3': its shape [50000, 50000] needs 2500000000 elements, the file holds 12
-  │      export again, and keep external files beside it");
+  │      export again, and keep external files beside it",
+    );
     let mut s = Sequence::new(&[1, 50_000, 50_000]);
     s.quant(QuantSpec::new(4, false, &0.25));
-    says(refused(&s.bytes(&[1, 50_000, 50_000])), "
+    says(
+        refused(&s.bytes(&[1, 50_000, 50_000])),
+        "
 snug::import::graph
 
-  × 'net.onnx': input 'x' has a shape of more than 16777216 elements: [1, 50000, 50000]");
+  × 'net.onnx': input 'x' has a shape of more than 16777216 elements: [1, 50000, 50000]",
+    );
 }
 
 #[cfg(unix)]
@@ -327,7 +363,8 @@ fn rename(model: &mut ModelProto, from: &str, to: &str) {
 /// Names of layers, tensors and the file itself that would break a quotation, a comment, an identifier or a path.
 #[test]
 fn names_made_of_anything() {
-    const NAMES: [&str; 6] = ["a\"b'c `define", "  ", "module", "../../etc/passwd", "*/ endmodule /*", "\u{202e}\0\n\\"];
+    const NAMES: [&str; 6] =
+        ["a\"b'c `define", "  ", "module", "../../etc/passwd", "*/ endmodule /*", "\u{202e}\0\n\\"];
     for turn in 0..NAMES.len() {
         let mut model = good().model(&[1, 2]);
         for (i, node) in nodes(&mut model).iter_mut().enumerate() {

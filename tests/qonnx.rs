@@ -110,7 +110,13 @@ impl Folder {
 }
 
 /// Golden's tensors against the manifest's exact codes, outputs and labels; returns golden's output.
-fn check_golden(folder: &Folder, entry: &Entry, imported: &Imported, inputs: &Array2<i64>, tally: &mut Tally) -> Array2<i64> {
+fn check_golden(
+    folder: &Folder,
+    entry: &Entry,
+    imported: &Imported,
+    inputs: &Array2<i64>,
+    tally: &mut Tally,
+) -> Array2<i64> {
     let (network, name) = (&imported.network, &entry.name);
     let tensors = golden::run_all(network, inputs.view()).unwrap_or_else(|e| panic!("{name}: {e}"));
     let shapes: Vec<_> = network.dense_layers().map(|(_, d)| d.weights.dim()).collect();
@@ -142,7 +148,10 @@ fn check_golden(folder: &Folder, entry: &Entry, imported: &Imported, inputs: &Ar
         let value = scale.factor * code as f64 + scale.offset;
         let slack = 4.0 * f64::EPSILON * ((scale.factor * code as f64).abs() + scale.offset.abs()) + f64::MIN_POSITIVE;
         let wanted = exact[[sample, element]];
-        assert!((value - wanted).abs() <= slack, "{name}: output {element} of sample {sample}: {value}, exact {wanted}");
+        assert!(
+            (value - wanted).abs() <= slack,
+            "{name}: output {element} of sample {sample}: {value}, exact {wanted}"
+        );
         tally.outputs += 1;
         tally.decided += usize::from(slack < scale.factor.abs() / 2.0);
     }
