@@ -63,7 +63,7 @@ pub fn small(seed: u64) -> Design {
             [random.size(0, 4)];
     let network = mlp(seed, &widths, input, weights, activations);
     let divisor = |random: &mut Random, n: usize, most: usize| {
-        let all: Vec<usize> = (1..=n.min(most)).filter(|d| n % d == 0).collect();
+        let all: Vec<usize> = (1..=n.min(most)).filter(|d| n.is_multiple_of(*d)).collect();
         all[random.size(0, all.len() - 1)]
     };
     let layers = network
@@ -74,7 +74,7 @@ pub fn small(seed: u64) -> Design {
             (l.name.clone(), LayerFolding { pe, simd })
         })
         .collect();
-    let output = if seed % 3 == 0 && network.label_grid.is_ok() { Output::Label } else { Output::Logits };
+    let output = if seed.is_multiple_of(3) && network.label_grid.is_ok() { Output::Label } else { Output::Logits };
     design(&format!("small_{seed}"), &network, FoldingRequest::Layers(layers), output)
 }
 

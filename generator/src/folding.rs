@@ -109,5 +109,5 @@ fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
 }
 
 fn divisors(n: usize) -> Vec<usize> {
-    (1..=n).filter(|d| n % d == 0).collect()
+    (1..=n).filter(|d| n.is_multiple_of(*d)).collect()
 }

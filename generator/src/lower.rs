@@ -329,7 +329,7 @@ fn assign_rows(weights: &ndarray::Array2<i64>, inputs: &[Range], pe: usize, is_o
     let rows = weights.nrows();
     let full = rows.div_ceil(pe);
     // Lanes 0 .. with_full have a row in every neuron fold, the others one fewer.
-    let with_full = if rows % pe == 0 { pe } else { rows % pe };
+    let with_full = if rows.is_multiple_of(pe) { pe } else { rows % pe };
     if is_output {
         return (0..pe).map(|p| (p..rows).step_by(pe).collect()).collect();
     }

@@ -138,12 +138,12 @@ fn threshold_of(layer: &Layer, row: usize) -> Steps {
 fn remove_dead(producer: &mut Stage, consumer: &mut Stage) {
     let Some(steps) = &producer.steps else { return };
     let mut live = Vec::new();
-    for position in 0..producer.rows.len() {
+    for (position, steps) in steps.iter().enumerate() {
         let column = consumer.weights.column(position);
         if column.iter().all(|&w| w == 0) {
             continue;
         }
-        let constant = steps[position].steps.is_empty().then_some(steps[position].base);
+        let constant = steps.steps.is_empty().then_some(steps.base);
         match (constant, &mut consumer.steps) {
             (Some(0), _) => {}
             (Some(code), Some(thresholds)) => {

@@ -48,7 +48,10 @@ fn errors(
     all
 }
 
-fn print(title: &str, columns: &[(String, Vec<(String, Option<f64>)>)]) {
+/// A column of a table: its title, then each method with its figure.
+type Column = (String, Vec<(String, Option<f64>)>);
+
+fn print(title: &str, columns: &[Column]) {
     println!("\n{title}\n\n| method | {} |", columns.iter().map(|c| c.0.clone()).collect::<Vec<_>>().join(" | "));
     println!("|---|{}", "---|".repeat(columns.len()));
     for i in 0..columns[0].1.len() {

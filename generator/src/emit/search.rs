@@ -23,10 +23,10 @@ pub fn stages(
             // Address {channel, count so far}: the words that this stage may compare with.
             let mut words = Vec::new();
             let channel_span = if several { 1usize << channel_bits } else { 1 };
-            for c in 0..channel_span.min(channels.len()) {
+            for channel in channels.iter().take(channel_span) {
                 for count in 0..1usize << k {
                     let reached = (count << 1 | 1) << trial_bit;
-                    words.push(word(channels[c].words[reached - 1], word_bits));
+                    words.push(word(channel.words[reached - 1], word_bits));
                 }
             }
             let constant = words[0].clone();

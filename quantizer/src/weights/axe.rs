@@ -92,7 +92,7 @@ impl Account {
     /// Rounds column `t`; `wanted` is what error feedback asks for, `theta` the tile's threshold, `sums` the positive and negative
     /// sums of the tile so far.
     fn round(&self, sums: &mut (i128, i128), t: usize, wanted: f64, theta: f64) -> i64 {
-        if t % self.tile == 0 {
+        if t.is_multiple_of(self.tile) {
             *sums = (0, 0);
         }
         let (alpha, beta) = *sums;

@@ -1,5 +1,8 @@
 //! T1, T4 to T8 for every method, over many random and hostile channels.
 
+// A branch of `channel` is a kind of channel; guards would scatter them.
+#![allow(clippy::collapsible_match)]
+
 use super::*;
 use crate::bound::Witness;
 use crate::datatype::Signedness;
