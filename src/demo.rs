@@ -160,7 +160,8 @@ impl Digits {
 
 /// `fc1 9 bits (15 by datatype)` of every layer.
 fn widths(network: &quantizer::network::Network) -> String {
-    let layer = |l: &LayerBounds| format!("{} {} bits ({} by datatype)", l.name, l.accumulator.exact, l.accumulator.data_type);
+    let layer =
+        |l: &LayerBounds| format!("{} {} bits ({} by datatype)", l.name, l.accumulator.exact, l.accumulator.data_type);
     LayerBounds::of_network(network).iter().map(layer).collect::<Vec<_>>().join(", ")
 }
 
@@ -183,7 +184,8 @@ fn verilator(
     let (mut wrong, mut beats, mut timing) = (0, 0, None);
     let _progress = Progress::start(console, "Verilator runs 360 digits under four stall patterns");
     for stall in Stall::all(seed) {
-        let ours = cycle::run(dataflow, digits.codes.view(), &cycle::Options { stall, record: true, ..Default::default() })?;
+        let ours =
+            cycle::run(dataflow, digits.codes.view(), &cycle::Options { stall, record: true, ..Default::default() })?;
         let (run, result) = compiled.run(digits.codes.view(), &RunOptions { stall, ..RunOptions::new(0) })?;
         wrong += result.rows().into_iter().zip(outputs.rows()).filter(|(a, b)| a != b).count();
         beats += run.streams.values().map(Vec::len).sum::<usize>();
@@ -198,7 +200,10 @@ fn verilator(
         TOLERANCE
     ))?;
     match &timing {
-        None => console.print(format!("           cycle-exact with snug's simulator: {beats} beats on {} streams", dataflow.streams.len()))?,
+        None => console.print(format!(
+            "           cycle-exact with snug's simulator: {beats} beats on {} streams",
+            dataflow.streams.len()
+        ))?,
         Some(d) => console.print(format!("           NOT cycle-exact: {d}"))?,
     }
     report.tools.push(tool.banner.clone());
@@ -287,7 +292,9 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let mut narrow = design.dataflow.clone();
     for module in narrow.modules.iter_mut().filter(|m| m.layer == layer.name) {
         if let Kind::MatrixVector(unit) = &mut module.kind {
-            unit.pes.iter_mut().for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
+            unit.pes
+                .iter_mut()
+                .for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
         }
     }
     let run = cycle::run(&narrow, frame.view(), &cycle::Options::default())?;
@@ -307,7 +314,10 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let same = result == run.result;
     console.print(format!("Verilator, the same design and digit: outputs {}", list(result.view())))?;
     console.print(format!("             right would be: outputs {}", list(right.view())))?;
-    console.print(format!("cycle engine and Verilator {} on the wrong integers", if same { "agree" } else { "DISAGREE" }))?;
+    console.print(format!(
+        "cycle engine and Verilator {} on the wrong integers",
+        if same { "agree" } else { "DISAGREE" }
+    ))?;
     Ok(if trap.is_some() && same { Outcome::Fine } else { Outcome::Failed })
 }
 

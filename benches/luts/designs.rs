@@ -52,10 +52,12 @@ pub fn small(seed: u64) -> Design {
     let sizes = [8, 12, 16, 24, 32, 48, 64];
     let mut size = |most: usize| sizes[random.size(0, most)];
     let widths = [size(6), size(4), size(2)];
-    let input = [DataType::unsigned(2), DataType::unsigned(4), DataType::signed(3), DataType::BIPOLAR, DataType::unsigned(8)]
-        [random.size(0, 4)];
+    let input =
+        [DataType::unsigned(2), DataType::unsigned(4), DataType::signed(3), DataType::BIPOLAR, DataType::unsigned(8)]
+            [random.size(0, 4)];
     let narrow = |bits| DataType { narrow: true, ..DataType::signed(bits) };
-    let weights = [narrow(2), narrow(3), narrow(4), DataType::BIPOLAR, DataType::signed(4), narrow(6)][random.size(0, 5)];
+    let weights =
+        [narrow(2), narrow(3), narrow(4), DataType::BIPOLAR, DataType::signed(4), narrow(6)][random.size(0, 5)];
     let activations =
         [DataType::unsigned(1), DataType::unsigned(2), DataType::unsigned(3), DataType::unsigned(4), DataType::BIPOLAR]
             [random.size(0, 4)];

@@ -44,7 +44,8 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
     let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, dataflow };
     let certificate = Certificate::of(network).map_err(stored)?;
-    let mut text = |name: &str, text: String| files.insert(name.to_owned(), (text.trim_end().to_owned() + "\n").into_bytes());
+    let mut text =
+        |name: &str, text: String| files.insert(name.to_owned(), (text.trim_end().to_owned() + "\n").into_bytes());
     text("files.f", rtl.join("\n"));
     text("Makefile", build_files::makefile(&dataflow.top, &rtl));
     text(&format!("{}.core", dataflow.top), build_files::core(&dataflow.top, &rtl));

@@ -15,7 +15,13 @@ const EXCERPT_LINES: usize = 24;
 ///
 /// # Errors
 /// If the network breaks its promises.
-pub fn report(model: &Model, design: &Design, files: &Files, run: &cycle::Run, clock_mhz: f64) -> Result<Report, Error> {
+pub fn report(
+    model: &Model,
+    design: &Design,
+    files: &Files,
+    run: &cycle::Run,
+    clock_mhz: f64,
+) -> Result<Report, Error> {
     let (network, dataflow) = (&model.network, &design.dataflow);
     let inspection = quantizer::inspect::inspect(network).map_err(Error::Invalid)?;
     let pins = io::ports(dataflow)
@@ -28,14 +34,15 @@ pub fn report(model: &Model, design: &Design, files: &Files, run: &cycle::Run, c
         })
         .collect();
     let side = |s: &generator::dataflow::Stream| {
-        format!("{} lanes of {} bits a beat, {} beats a frame, lane 0 in the low bits", s.lanes, s.encoding.bits, s.beats())
+        format!(
+            "{} lanes of {} bits a beat, {} beats a frame, lane 0 in the low bits",
+            s.lanes,
+            s.encoding.bits,
+            s.beats()
+        )
     };
-    let top = Top {
-        name: dataflow.top.clone(),
-        pins,
-        input: side(dataflow.input()),
-        output: side(dataflow.output_stream()),
-    };
+    let top =
+        Top { name: dataflow.top.clone(), pins, input: side(dataflow.input()), output: side(dataflow.output_stream()) };
     let hardware = Hardware::of(dataflow, clock_mhz).measured(dataflow, run);
     let mut report = Report::new(inspection, top, hardware);
     report.tools = vec![format!("snug {}", env!("CARGO_PKG_VERSION"))];
