@@ -99,7 +99,7 @@ pub enum CodeError {
         /// The value.
         value: f64,
         /// What codes are divided by.
-        divisor: Rational,
+        divisor: Box<Rational>,
     },
     /// Not a number, or infinite.
     #[error("{}: sample {sample}, element {}: {value} is not a finite number", path.display(), shape(.element))]
@@ -272,7 +272,7 @@ fn explain(path: &Path, samples: &Samples, pins: &Pins, i: usize, why: Why) -> C
     let (path, sample, element) = (path.to_path_buf(), i / samples.size, position(i % samples.size, pins.shape));
     match why {
         Why::NotFinite(value) => CodeError::NotFinite { path, sample, element, value },
-        Why::OffGrid(value, divisor) => CodeError::OffGrid { path, sample, element, value, divisor },
+        Why::OffGrid(value, divisor) => CodeError::OffGrid { path, sample, element, value, divisor: divisor.into() },
         Why::NoCode(code) => CodeError::NoCode { path, sample, element, code, datatype: pins.datatype },
     }
 }

@@ -15,12 +15,10 @@ fn onnx(nodes: &[(&str, &str)]) -> Vec<u8> {
             tensor_type: Some(TensorTypeProto {
                 elem_type: 1,
                 shape: Some(TensorShapeProto {
-                    dim: [1, 4].map(|d| DimensionProto { dim_value: Some(d), ..Default::default() }).into(),
+                    dim: [1, 4].map(|d| DimensionProto { dim_value: Some(d), dim_param: None }).into(),
                 }),
             }),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     let tensor = |i: usize| format!("t{i}");
     let node = |(i, (op, name)): (usize, &(&str, &str))| NodeProto {
