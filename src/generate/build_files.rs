@@ -13,12 +13,11 @@ pub fn makefile(top: &str, rtl: &[String]) -> String {
 }
 
 const MAKEFILE: &str = "\
-.PHONY: help sim sim-icarus sim-verilator synth prove clean
+.PHONY: help sim sim-icarus sim-verilator synth clean
 
 help:
 \t@echo 'make sim            the self-checking testbench in Icarus and in Verilator'
 \t@echo 'make synth          LUTs by Yosys, synth_xilinx -family xc7 -flatten -nodsp'
-\t@echo 'make prove          no accumulator can overflow (needs snug)'
 
 sim: sim-icarus sim-verilator
 
@@ -36,9 +35,6 @@ sim-verilator: build
 synth: build
 \tyosys -l build/synth.log -q -p 'read_verilog $(RTL); synth_xilinx -family xc7 -flatten -nodsp -top $(TOP); tee -o build/stat.txt stat'
 \t@cat build/stat.txt
-
-prove:
-\tsnug prove .
 
 build:
 \tmkdir -p build
