@@ -41,8 +41,9 @@ lint: ## Formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: setup ## Clocks a second: cycle engine and Verilator
+bench: setup ## Clocks a second of cycle engine and Verilator; time of projecting a layer of 4096 x 4096 weights
 	$(CARGO) bench --bench speed
+	$(CARGO) bench -p quantizer --bench weights
 
 bench-luts: setup ## LUT estimate against Yosys, module by module
 	$(CARGO) bench --bench luts

@@ -111,7 +111,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     }
     page::insert(&report, &mut files)?;
     output_dir::write(&args.output_dir, &files, false)?;
-    console.print(format!("certificate, Verilog, testbench and proof obligations: {}", args.output_dir.display()))?;
+    console.print(format!("wrote      Verilog, certificate, testbench, report: {}", args.output_dir.display()))?;
     let page = std::path::absolute(args.output_dir.join("report.html"))
         .map_err(|source| Error::Write { path: args.output_dir.clone(), source })?;
     console.print(format!("report     file://{}  ({:.0} s)", page.display(), start.elapsed().as_secs_f64()))?;
@@ -280,14 +280,17 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let widest = layer.channels.iter().enumerate().max_by_key(|(_, c)| c.exact.width);
     let (row, channel) = widest.ok_or_else(|| usage("the layer has no channel"))?;
     let bounds = &channel.exact;
-    let witness = channel.inputs(layer.input).map_err(|_| usage("the certificate's witness is damaged"))?.max;
+    let witness = channel.inputs(layer.input).map_err(|_| usage("the certificate's witness is damaged"))?;
+    // The end that needs the last bit.
+    let half = num_bigint::BigInt::from(1) << (bounds.width.max(2) - 2);
+    let (extreme, witness) = if bounds.max >= half { (&bounds.max, witness.max) } else { (&bounds.min, witness.min) };
     let frame = Array2::from_shape_vec((1, witness.len()), witness)
         .map_err(|_| usage("the witness has another shape than the input"))?;
     let right = golden::run(network, frame.view())?;
     let whole = cycle::run(&design.dataflow, frame.view(), &cycle::Options::default())?;
     console.print(format!(
         "{}, channel {}: reaches [{}, {}], {} bits; the input that reaches {} gives no overflow ({} traps)",
-        layer.name, row, bounds.min, bounds.max, bounds.width, bounds.max, whole.trapped
+        layer.name, row, bounds.min, bounds.max, bounds.width, extreme, whole.trapped
     ))?;
     let mut narrow = design.dataflow.clone();
     for module in narrow.modules.iter_mut().filter(|m| m.layer == layer.name) {

@@ -75,6 +75,8 @@ struct Report {
     latency: Option<u64>,
     frames_per_second: f64,
     clock_mhz: f64,
+    /// LUTs, LUT memory and shift registers on xc7, from the plan alone.
+    lut_estimate: u64,
     bottleneck: Option<String>,
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +168,7 @@ fn report(
         latency,
         frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
         clock_mhz: float(clock.clone()) / 1e6,
+        lut_estimate: generator::estimate::estimate(dataflow).total.lut_total(),
         bottleneck: dataflow.bottleneck().map(|m| m.layer.clone()),
         layers: design.folding.iter().map(layer).collect(),
         differences,
@@ -187,6 +190,7 @@ fn text(r: &Report) -> String {
         .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
+    lines.push(format!("estimate    {} LUT, LUT memory included (xc7; snug synth counts with Yosys)", r.lut_estimate));
     if let Some(bottleneck) = &r.bottleneck {
         lines.push(format!("bottleneck  {bottleneck}"));
     }

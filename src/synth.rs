@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use generator::dataflow::Output;
+use generator::estimate::estimate;
 use serde::Deserialize;
 use sim::tools::{self, Tool};
 use sim::yosys::{Flow, Job, Synthesis, Target, synthesize_all};
@@ -13,6 +15,9 @@ use crate::console::Console;
 use crate::data::DataError;
 use crate::error::{Error, ModelError};
 use crate::files;
+use crate::folding::FoldingArgs;
+use crate::generate::Design;
+use crate::model::ModelArgs;
 use crate::output_dir;
 use crate::progress::Progress;
 
@@ -33,6 +38,12 @@ pub struct Args {
 #[derive(Deserialize)]
 struct Io {
     top: String,
+    output: IoOutput,
+}
+
+#[derive(Deserialize)]
+struct IoOutput {
+    carries: String,
 }
 
 /// Runs the command.
@@ -44,7 +55,8 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         return Err(ModelError::Folder { path: args.dir.clone() }.into());
     }
     let target: Target = args.target.parse()?;
-    let Io { top } = files::read_json(&args.dir.join("io.json"))?;
+    let Io { top, output } = files::read_json(&args.dir.join("io.json"))?;
+    let logits = output.carries == "logits";
     let sources = sources(&args.dir)?;
     let job = |flow| Job {
         flow,
@@ -61,6 +73,13 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let missing = || Error::Usage { message: "no synthesis was run".to_owned(), help: None };
     let mut synthesis = results.next().ok_or_else(missing)??;
     synthesis.modules = results.next().ok_or_else(missing)??.modules;
+    // The estimate speaks of xc7 only.
+    if target == Target::Xc7 {
+        let model = ModelArgs::of(args.dir.clone()).open()?;
+        let output = if logits { Output::Logits } else { Output::Label };
+        let design = Design::of(&model, &FoldingArgs::default(), Some(&top), output)?;
+        synthesis.lut_estimate = Some(estimate(&design.dataflow).total.lut_total());
+    }
     if console.json {
         console.print_json("snug.synth/1", &synthesis)?;
     } else {

@@ -15,7 +15,7 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
-use crate::dataflow::{Dataflow, Kind};
+use crate::dataflow::{Dataflow, Kind, Module};
 
 /// Cells of a 7-series device, as Yosys names and counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -85,6 +85,20 @@ pub enum Part {
     Control,
 }
 
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Part::Weights => "weights",
+            Part::Products => "products",
+            Part::Tree => "adder tree",
+            Part::Accumulator => "accumulators",
+            Part::Thresholds => "thresholds",
+            Part::Memory => "memory",
+            Part::Control => "control",
+        })
+    }
+}
+
 /// The cost of one module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModuleCost {
@@ -118,22 +132,27 @@ pub struct Estimate {
 /// Estimates the cost of `dataflow` on xc7.
 #[must_use]
 pub fn estimate(dataflow: &Dataflow) -> Estimate {
-    let mut modules = Vec::new();
-    for module in &dataflow.modules {
-        let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
-        let place = unit::Place { top: &dataflow.top, module, input, output };
-        match &module.kind {
-            Kind::MatrixVector(m) => unit::matrix_vector(&place, m, &mut modules),
-            Kind::Map(m) => unit::map(&place, m, &mut modules),
-            Kind::LabelSelect(l) => unit::label_select(&place, l, &mut modules),
-            Kind::WidthConverter(w) => modules.push(place.fixed("width_converter", fixed::converter(w, input))),
-            Kind::Fifo(f) => modules.push(place.fixed("fifo", fixed::fifo(input.width() as u64, f.depth as u64))),
-        }
-    }
+    let mut modules: Vec<ModuleCost> = dataflow.modules.iter().flat_map(|m| module(dataflow, m)).collect();
     modules.push(ModuleCost::new(dataflow.top.clone(), "", vec![(Part::Control, unit::top(dataflow))]));
     let mut total = Cost::default();
     modules.iter().for_each(|m| total += m.cost);
     Estimate { total, modules }
+}
+
+/// Estimates one module of the stream: its definitions, then the fixed modules in it.
+#[must_use]
+pub fn module(dataflow: &Dataflow, module: &Module) -> Vec<ModuleCost> {
+    let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+    let place = unit::Place { top: &dataflow.top, module, input, output };
+    let mut modules = Vec::new();
+    match &module.kind {
+        Kind::MatrixVector(m) => unit::matrix_vector(&place, m, &mut modules),
+        Kind::Map(m) => unit::map(&place, m, &mut modules),
+        Kind::LabelSelect(l) => unit::label_select(&place, l, &mut modules),
+        Kind::WidthConverter(w) => modules.push(place.fixed("width_converter", fixed::converter(w, input))),
+        Kind::Fifo(f) => modules.push(place.fixed("fifo", fixed::fifo(input.width() as u64, f.depth as u64))),
+    }
+    modules
 }
 
 #[cfg(test)]

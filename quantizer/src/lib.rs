@@ -16,3 +16,4 @@ pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod validate;
+pub mod weights;

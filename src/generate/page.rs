@@ -1,7 +1,7 @@
 //! The report of a generated folder.
 
 use sim::cycle;
-use sim::report::{Certificate, Check, Excerpt, Hardware, Pin, Report, Top, render};
+use sim::report::{Certificate, Check, Excerpt, Hardware, Part, Pin, Report, Top, render};
 
 use super::{Design, io};
 use crate::error::Error;
@@ -43,12 +43,14 @@ pub fn report(
     };
     let top =
         Top { name: dataflow.top.clone(), pins, input: side(dataflow.input()), output: side(dataflow.output_stream()) };
-    let hardware = Hardware::of(dataflow, clock_mhz).measured(dataflow, run);
+    let mut hardware = Hardware::of(dataflow, clock_mhz).measured(dataflow, run);
+    estimates(&mut hardware, dataflow);
     let mut report = Report::new(inspection, top, hardware);
     report.tools = vec![format!("snug {}", env!("CARGO_PKG_VERSION"))];
     report.checks.push(Check {
         what: "cycle engine = golden model".to_owned(),
-        how: "random frames of the testbench, accumulators at their real width, overflow trap on".to_owned(),
+        // Nothing is written unless they agree: see `Vectors::checked`.
+        how: "the frames of the testbench, accumulators at their real width, overflow trap on".to_owned(),
         samples: run.result.nrows(),
         ..Check::default()
     });
@@ -58,6 +60,21 @@ pub fn report(
     }
     report.verilog = excerpt(files);
     Ok(report)
+}
+
+/// Adds the LUT estimate of every module, by part.
+fn estimates(hardware: &mut Hardware, dataflow: &generator::dataflow::Dataflow) {
+    for (shown, module) in hardware.modules.iter_mut().zip(&dataflow.modules) {
+        let mut parts: Vec<Part> = Vec::new();
+        for (part, cost) in generator::estimate::module(dataflow, module).into_iter().flat_map(|m| m.parts) {
+            let (name, count) = (part.to_string(), cost.lut_total());
+            match parts.iter_mut().find(|p| p.name == name) {
+                Some(known) => known.count += count,
+                None => parts.push(Part { name, count }),
+            }
+        }
+        shown.lut_estimate = parts;
+    }
 }
 
 /// Puts the report into the folder.

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 
 use super::Cost;
-use super::coefficients::{
-    BRAM_COST, COMPARE_4_BITS, CONSTANT_COMPARE_BITS, PRODUCT, PRODUCT_BITS, ROM_BITS_PER_COST,
-};
+use super::coefficients::{BRAM_COST, COMPARE_4_BITS, CONSTANT_COMPARE_BITS, PRODUCT, PRODUCT_BITS, ROM_BITS_PER_COST};
 
 /// Bits that hold `0 ..= last`, at least one.
 pub fn bits_for(last: u64) -> u64 {

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use quantizer::datatype::DataType;
 use quantizer::testing::mlp;
@@ -27,26 +26,46 @@ fn recorded() -> [(Dataflow, u64, u64); 3] {
     let narrow = |bits| DataType { narrow: true, ..DataType::signed(bits) };
     let (u2, u4) = (DataType::unsigned(2), DataType::unsigned(4));
     [
-        (design(11, &[32, 16, 8], [u2, narrow(2), u2], &[(2, 8), (2, 4)]), 0, 0),
-        (design(12, &[24, 12, 10], [u4, narrow(4), u4], &[(3, 4), (1, 12)]), 0, 0),
-        (design(13, &[48, 16, 8], [u2, DataType::BIPOLAR, u2], &[(4, 12), (2, 8)]), 0, 0),
+        (design(11, &[32, 16, 8], [u2, narrow(2), u2], &[(2, 8), (2, 4)]), 540, 405),
+        (design(12, &[24, 12, 10], [u4, narrow(4), u4], &[(3, 4), (1, 12)]), 1410, 909),
+        (design(13, &[48, 16, 8], [u2, DataType::BIPOLAR, u2], &[(4, 12), (2, 8)]), 781, 795),
     ]
 }
 
 #[test]
-fn estimates_equal_recorded_syntheses_within_a_tenth() {
+fn estimates_equal_recorded_syntheses_within_a_twentieth() {
     for (i, (dataflow, lut, ff)) in recorded().into_iter().enumerate() {
         let total = estimate(&dataflow).total;
-        if let Some(folder) = std::env::var_os("DUMP") {
-            let folder = std::path::PathBuf::from(folder).join(format!("r{i}"));
-            std::fs::create_dir_all(&folder).unwrap();
-            for f in crate::emit::verilog(&dataflow, &[]).unwrap() {
-                std::fs::write(folder.join(f.name), f.text).unwrap();
-            }
-            eprintln!("{i} {total:?}");
-            continue;
-        }
-        assert!(total.lut_total().abs_diff(lut) * 10 <= lut, "design {i}: {} LUTs, Yosys {lut}", total.lut_total());
-        assert!(total.ff.abs_diff(ff) * 20 <= ff, "design {i}: {} FFs, Yosys {ff}", total.ff);
+        assert!(total.lut_total().abs_diff(lut) * 20 <= lut, "design {i}: {} LUTs, Yosys {lut}", total.lut_total());
+        assert!(total.ff.abs_diff(ff) * 50 <= ff, "design {i}: {} FFs, Yosys {ff}", total.ff);
     }
+}
+
+#[test]
+fn parts_and_modules_add_up() {
+    for (dataflow, ..) in recorded() {
+        let estimate = estimate(&dataflow);
+        let mut total = Cost::default();
+        for module in &estimate.modules {
+            let mut cost = Cost::default();
+            module.parts.iter().for_each(|&(_, part)| cost += part);
+            assert_eq!(cost, module.cost, "{}", module.name);
+            total += cost;
+        }
+        assert_eq!(total, estimate.total);
+        // Every module that is printed has its figure.
+        for file in crate::emit::verilog(&dataflow, &[]).unwrap() {
+            let name = file.name.trim_end_matches(".v");
+            let used = estimate.modules.iter().any(|m| m.name == name);
+            assert!(used || name.contains("_snug_"), "{name} has no estimate");
+        }
+    }
+}
+
+#[test]
+fn equal_and_constant_columns_cost_nothing() {
+    // Bit 0 is constant, bits 1 and 2 are equal, bit 3 is its own.
+    let words = [0b0001, 0b0111, 0b1001, 0b1111];
+    assert_eq!(logic::columns(&words, 4).len(), 2);
+    assert_eq!(logic::rom(&logic::columns(&words, 4), words.len()), 2);
 }

@@ -166,10 +166,16 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
     }
     compare += logic::compare(bits);
     compare = compare.with_ff(bits + index);
-    let memory = Cost::default().with_ff(place.input.width() as u64 + if beats > 1 { bits_for(beats as u64 - 1) } else { 0 });
+    let memory =
+        Cost::default().with_ff(place.input.width() as u64 + if beats > 1 { bits_for(beats as u64 - 1) } else { 0 });
     all.push(place.own(
         "",
-        vec![(Part::Thresholds, value), (Part::Thresholds, compare), (Part::Memory, memory), (Part::Control, Cost::lut(UNIT + 1))],
+        vec![
+            (Part::Thresholds, value),
+            (Part::Thresholds, compare),
+            (Part::Memory, memory),
+            (Part::Control, Cost::lut(UNIT + 1)),
+        ],
     ));
     place.island((1, beats as u64), select.queue_depth, all);
     place.delay(1, select.levels + 2, true, all);

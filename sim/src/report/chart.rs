@@ -1,19 +1,19 @@
 //! Horizontal bar charts as SVG, in black, grey and white, so that paper and every eye can tell the bars apart.
 
-use plotters::coord::ranged1d::SegmentValue;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Chart, Report, ReportError};
 
 /// Pixels of the whole chart, of a bar, and around the bars.
 const WIDTH: u32 = 720;
-const BAR: u32 = 16;
-const GAP: u32 = 8;
+const BAR: u32 = 14;
+const GAP: u32 = 10;
 const HEAD: u32 = 26;
 const FOOT: u32 = 24;
 const LABELS: u32 = 190;
-/// Right of the longest bar, for its number.
-const ROOM: f64 = 1.12;
+/// This part of the longest bar is left free right of it, for its number.
+const ROOM: u64 = 8;
 /// Characters of a label; the tables show names in full.
 const LABEL_CHARS: usize = 24;
 
@@ -92,40 +92,44 @@ fn draw(
         head.draw(&Text::new(s.name, (x + 18, 6), text.clone()))?;
     }
     let largest = series.iter().flat_map(|s| &s.values).flatten().copied().max().unwrap_or(1).max(1);
-    let rows = labels.len() as i32;
+    let rows = labels.len() as f64;
     let mut chart = ChartBuilder::on(&body)
+        .margin_right(16)
         .x_label_area_size(FOOT)
         .y_label_area_size(LABELS)
-        .build_cartesian_2d(0f64..largest as f64 * ROOM, (0..rows).into_segmented())?;
-    // The first label stands on top.
-    let label = |segment: &SegmentValue<i32>| match segment {
-        SegmentValue::CenterOf(i) => labels.get((rows - 1 - i) as usize).map_or_else(String::new, |l| shortened(l)),
-        _ => String::new(),
-    };
+        .build_cartesian_2d(0u64..largest + (largest / ROOM).max(1), rows..0f64)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(224, 224, 224))
         .x_labels(6)
-        .x_label_formatter(&|v| format!("{v:.0}"))
-        .y_labels(labels.len())
-        .y_label_formatter(&label)
+        .y_labels(0)
         .label_style(text.clone())
         .draw()?;
+    // Positions of texts in pixels; fractions of a row come from the bars' pixels.
+    let centred = |right| {
+        let side = if right { HPos::Right } else { HPos::Left };
+        text.clone().into_text_style(root).pos(Pos::new(side, VPos::Center))
+    };
+    let (label_style, value_style) = (centred(true), centred(false));
+    let part = |pixels: u32| f64::from(pixels) / f64::from(row);
+    for (i, label) in labels.iter().enumerate() {
+        let (x, y) = chart.backend_coord(&(0, i as f64 + 0.5));
+        root.draw(&Text::new(shortened(label), (x - 8, y), &label_style))?;
+    }
     for (place, s) in series.iter().enumerate() {
-        let above = GAP / 2 + BAR * place as u32;
-        let below = row - above - BAR;
+        let place = place as u32;
+        let above = part(GAP / 2 + BAR * place + 1);
+        let below = part(GAP / 2 + BAR * (place + 1) - 1);
         for (i, value) in s.values.iter().enumerate() {
-            let (Some(value), at) = (value, rows - 1 - i as i32) else { continue };
-            let corners = [(0.0, SegmentValue::Exact(at + 1)), (*value as f64, SegmentValue::Exact(at))];
+            let Some(value) = *value else { continue };
+            let corners = [(0, i as f64 + above), (value, i as f64 + below)];
             for style in [ShapeStyle::from(s.fill).filled(), ShapeStyle::from(BLACK)] {
-                let mut bar = Rectangle::new(corners.clone(), style);
-                bar.set_margin(above + 1, below + 1, 0, 0);
-                chart.draw_series([bar])?;
+                chart.draw_series([Rectangle::new(corners, style)])?;
             }
-            let (x, y) = chart.backend_coord(&(*value as f64, SegmentValue::Exact(at + 1)));
-            root.draw(&Text::new(value.to_string(), (x + 5, y + above as i32 + 2), text.clone()))?;
+            let (x, y) = chart.backend_coord(&(value, i as f64 + f64::midpoint(above, below)));
+            root.draw(&Text::new(value.to_string(), (x + 5, y), &value_style))?;
         }
     }
     Ok(())

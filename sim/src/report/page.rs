@@ -116,10 +116,8 @@ fn headlines(report: &Report) -> Vec<Headline> {
         let micro = latency as f64 / h.clock_mhz.max(f64::MIN_POSITIVE);
         add(format!("{} cycles", grouped(latency)), format!("from first beat in to last beat out: {micro:.2} µs"));
     }
-    if let Some(s) = &report.synthesis {
-        if let Some(first) = s.counts.first() {
-            add(format!("{} {}", grouped(first.count), first.name), format!("{}, {}", s.tool, s.target));
-        }
+    if let Some((s, first)) = report.synthesis.as_ref().and_then(|s| Some((s, s.counts.first()?))) {
+        add(format!("{} {}", grouped(first.count), first.name), format!("{}, {}", s.tool, s.target));
     }
     all
 }
@@ -127,7 +125,8 @@ fn headlines(report: &Report) -> Vec<Headline> {
 fn port(direction: &str, p: &Port) -> [String; 6] {
     let scale = match p.scale.as_deref() {
         None => "codes without an affine meaning".into(),
-        Some([s]) => format!("{} · code + {}", s.factor, s.offset),
+        Some([s]) if s.offset == 0.0 => format!("{:.6} · code", s.factor),
+        Some([s]) => format!("{:.6} · code {:+.6}", s.factor, s.offset),
         Some(_) => "one scale a channel, see io.json".into(),
     };
     let shape = p.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");

@@ -128,9 +128,10 @@ fn everything_given_is_on_a_well_formed_page() {
     }
     assert_eq!(document.descendants().filter(|n| n.has_tag_name("figure")).count(), 3);
     assert_eq!(page, render(&full(None)).unwrap(), "the same report gives the same bytes");
-    // Somewhere to look at it: a browser shows what no parser can.
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/report");
-    let _ = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("report.html"), &page));
+    // A browser shows what no parser can: SNUG_REPORT=FILE keeps the page.
+    if let Some(file) = std::env::var_os("SNUG_REPORT") {
+        fs::write(file, &page).unwrap();
+    }
 }
 
 #[test]
@@ -187,6 +188,9 @@ fn charts_are_whole_documents_without_colour() {
         let document = Document::parse(&chart.svg).unwrap();
         assert_eq!(document.root_element().tag_name().name(), "svg");
         assert!(document.root_element().attribute("viewBox").is_some());
+        let bars = document.descendants().filter(|n| n.has_tag_name("rect") && n.attribute("fill") != Some("none"));
+        let widths: Vec<u32> = bars.filter_map(|b| b.attribute("width")?.parse().ok()).collect();
+        assert!(widths.len() > 4 && widths.iter().all(|&w| w > 0), "{}: {widths:?}", chart.name);
         let colours = document.descendants().flat_map(|n| ["fill", "stroke"].map(|a| n.attribute(a)));
         for colour in colours.flatten().filter_map(|c| c.strip_prefix('#')) {
             assert!(colour[..2] == colour[2..4] && colour[2..4] == colour[4..], "{}: #{colour}", chart.name);

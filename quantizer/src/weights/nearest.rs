@@ -1,0 +1,164 @@
+//! The nearest integers within a budget: what sign-split chooses.
+//!
+//! **Why this is optimal.** For magnitudes `u` of one side, `sum (q - u)^2` is separable and convex, and a unit taken from `q_i`
+//! costs `1 - 2 (q_i - u_i)`: ever more, the more have been taken. So the cheapest way to any budget is to take units
+//! greedily, always from the largest `q - u`, starting at the nearest integers. Every point on that way is
+//! `clip(round(u - theta))` for some `theta`, ties apart: hence one may as well start at the rounded *projection*, which is on
+//! the way too and only a few units off, and take or give back units until the budget is met. Nothing is left unused.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::limits::Limits;
+use super::project::{capped_simplex_threshold, polygon_thresholds};
+use crate::datatype::Range;
+
+/// Most units of both sides together for which every split of a budget between the sides is tried.
+const ALL_SPLITS: i128 = 1 << 17;
+
+/// The integers within `codes` and `limits` nearest to `values` (Euclidean distance). `codes` hold 0, `values` are finite.
+///
+/// With inputs of one sign this is the optimum. With inputs of both signs it is, too, as long as the nearest integers have an l1
+/// norm of at most 2^17; beyond, the split between the sides is that of the real-valued projection.
+pub fn nearest_within(values: &[f64], codes: Range, limits: &Limits) -> Vec<i64> {
+    let positive: Vec<f64> = values.iter().map(|v| v.max(0.0)).collect();
+    let negative: Vec<f64> = values.iter().map(|v| (-v).max(0.0)).collect();
+    let (plus_cap, minus_cap) = (codes.hi.max(0), (-codes.lo).max(0));
+    let (alpha, beta) = (rounded_sum(&positive, plus_cap), rounded_sum(&negative, minus_cap));
+    let (plus_budget, minus_budget) = if limits.hold(alpha, beta) {
+        (alpha, beta)
+    } else if limits.is_box() {
+        (limits.alpha_beside(0).unwrap_or(0), limits.beta_beside(0).unwrap_or(0))
+    } else if alpha + beta <= ALL_SPLITS {
+        best_split((&positive, plus_cap), (&negative, minus_cap), limits)
+    } else {
+        projected_split(&positive, &negative, limits)
+    };
+    let plus = side(&positive, plus_cap, plus_budget);
+    let minus = side(&negative, minus_cap, minus_budget);
+    plus.iter().zip(minus).map(|(p, m)| p - m).collect()
+}
+
+fn rounded(u: f64, cap: i64) -> i64 {
+    // The cast saturates, and the cap is below 2^32.
+    (u.round() as i64).min(cap)
+}
+
+fn rounded_sum(magnitudes: &[f64], cap: i64) -> i128 {
+    magnitudes.iter().map(|&u| i128::from(rounded(u, cap))).sum()
+}
+
+/// The nearest integers in `0 ..= cap` whose sum is at most `budget` (at least 0).
+pub fn side(magnitudes: &[f64], cap: i64, budget: i128) -> Vec<i64> {
+    if rounded_sum(magnitudes, cap) <= budget {
+        return magnitudes.iter().map(|&u| rounded(u, cap)).collect();
+    }
+    let theta = capped_simplex_threshold(magnitudes, cap as f64, budget as f64);
+    let mut q: Vec<i64> = magnitudes.iter().map(|&u| rounded((u - theta).max(0.0), cap)).collect();
+    let sum: i128 = q.iter().map(|&q| i128::from(q)).sum();
+    match sum.cmp(&budget) {
+        Ordering::Equal => {}
+        Ordering::Greater => take(magnitudes, &mut q, sum - budget),
+        Ordering::Less => give(magnitudes, &mut q, cap, budget - sum),
+    }
+    q
+}
+
+/// Takes `units` units, each from the largest `q - u`; there are that many.
+fn take(magnitudes: &[f64], q: &mut [i64], units: i128) {
+    let mut heap: BinaryHeap<Entry> =
+        (0..q.len()).filter(|&i| q[i] > 0).map(|i| Entry(q[i] as f64 - magnitudes[i], i)).collect();
+    for _ in 0..units {
+        let Some(mut top) = heap.peek_mut() else { return };
+        let i = top.1;
+        q[i] -= 1;
+        if q[i] > 0 {
+            // Changing the entry through `peek_mut` sifts it down when it is dropped.
+            top.0 -= 1.0;
+        } else {
+            std::collections::binary_heap::PeekMut::pop(top);
+        }
+    }
+}
+
+/// Gives back up to `units` units, each to the smallest `q - u`, as long as that brings `q` nearer.
+fn give(magnitudes: &[f64], q: &mut [i64], cap: i64, units: i128) {
+    let mut heap: BinaryHeap<Entry> =
+        (0..q.len()).filter(|&i| q[i] < cap).map(|i| Entry(magnitudes[i] - q[i] as f64, i)).collect();
+    for _ in 0..units {
+        let Some(mut top) = heap.peek_mut() else { return };
+        if top.0 < 0.5 {
+            return;
+        }
+        let i = top.1;
+        q[i] += 1;
+        if q[i] < cap {
+            top.0 -= 1.0;
+        } else {
+            std::collections::binary_heap::PeekMut::pop(top);
+        }
+    }
+}
+
+/// A key and where it belongs; the largest key first, of equal keys the lowest index, so that results do not depend on
+/// the heap's inner order.
+struct Entry(f64, usize);
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then(other.1.cmp(&self.1))
+    }
+}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Entry {}
+
+/// The best pair of budgets where the sides compete: every sum of the positive side with the largest that goes beside it.
+fn best_split(positive: (&[f64], i64), negative: (&[f64], i64), limits: &Limits) -> (i128, i128) {
+    let (plus, minus) = (removal_costs(positive), removal_costs(negative));
+    let (alpha, beta) = (plus.len() as i128 - 1, minus.len() as i128 - 1);
+    let mut best = (f64::INFINITY, (0, 0));
+    for a in 0..=alpha {
+        let Some(b) = limits.beta_beside(a) else { break };
+        let b = b.min(beta);
+        // Both lie within the lists: 0 <= a <= alpha, 0 <= b <= beta.
+        let cost = plus[(alpha - a) as usize] + minus[(beta - b) as usize];
+        if cost < best.0 {
+            best = (cost, (a, b));
+        }
+    }
+    best.1
+}
+
+/// Entry `n`: what it costs to take the `n` cheapest units from the nearest integers.
+fn removal_costs((magnitudes, cap): (&[f64], i64)) -> Vec<f64> {
+    let mut costs: Vec<f64> =
+        magnitudes.iter().flat_map(|&u| (1..=rounded(u, cap)).map(move |q| 1.0 - 2.0 * (q as f64 - u))).collect();
+    costs.sort_unstable_by(f64::total_cmp);
+    let mut total = 0.0;
+    let prefix = costs.iter().map(|cost| {
+        total += cost;
+        total
+    });
+    std::iter::once(0.0).chain(prefix).collect()
+}
+
+/// Budgets from the real-valued projection, rounded down, and then as large as they can be.
+fn projected_split(positive: &[f64], negative: &[f64], limits: &Limits) -> (i128, i128) {
+    let polygon = [limits.above as f64, limits.below as f64, limits.max as f64, limits.min as f64];
+    let (plus, _) = polygon_thresholds(positive, negative, polygon);
+    let alpha: f64 = positive.iter().map(|u| (u - plus).max(0.0)).sum();
+    // Largest alpha that fits at all, should the float be above it.
+    let most = limits.alpha_beside(0).unwrap_or(0);
+    let alpha = (alpha as i128).clamp(0, most);
+    let beta = limits.beta_beside(alpha).unwrap_or(0);
+    (limits.alpha_beside(beta).unwrap_or(0), beta)
+}

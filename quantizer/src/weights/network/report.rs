@@ -1,0 +1,57 @@
+//! What became of a layer, for people.
+
+use serde::Serialize;
+
+use super::width;
+use crate::network::{Network, Op};
+
+/// One layer's figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerReport {
+    /// The layer.
+    pub name: String,
+    /// Whether its weights were touched.
+    pub changed: bool,
+    /// Accumulator bits asked for.
+    pub target: Option<u32>,
+    /// Exact accumulator bits before.
+    pub before: u32,
+    /// Exact accumulator bits now, over the declared type of the inputs.
+    pub exact: u32,
+    /// Bits of the target that are not needed.
+    pub slack: Option<u32>,
+    /// `||q - w||^2 / ||w||^2` in real units.
+    pub error: f64,
+    /// Share of weights that are 0 now.
+    pub sparsity: f64,
+    /// Channels without a weight left.
+    pub zero_channels: usize,
+    /// By how much the grid of the coarsest channel has grown; 1 where the grid was kept.
+    pub largest_factor: i64,
+}
+
+impl LayerReport {
+    /// A layer that was left alone.
+    pub(super) fn unchanged(network: &Network, place: usize, target: Option<u32>, before: u32) -> Self {
+        let layer = &network.layers[place];
+        debug_assert_eq!(before, width(network, place));
+        let (mut zeros, mut all, mut zero_channels) = (0, 0, 0);
+        if let Op::Dense(dense) = &layer.op {
+            all = dense.weights.len();
+            zeros = dense.weights.iter().filter(|&&w| w == 0).count();
+            zero_channels = dense.weights.rows().into_iter().filter(|row| row.iter().all(|&w| w == 0)).count();
+        }
+        LayerReport {
+            name: layer.name.clone(),
+            changed: false,
+            target,
+            before,
+            exact: before,
+            slack: target.and_then(|t| t.checked_sub(before)),
+            error: 0.0,
+            sparsity: zeros as f64 / all.max(1) as f64,
+            zero_channels,
+            largest_factor: 1,
+        }
+    }
+}
