@@ -115,7 +115,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let page = std::path::absolute(args.output_dir.join("report.html"))
         .map_err(|source| Error::Write { path: args.output_dir.clone(), source })?;
     console.print(format!("report     file://{}  ({:.0} s)", page.display(), start.elapsed().as_secs_f64()))?;
-    console.print("your own:  snug inspect MODEL.onnx; snug generate MODEL.onnx -o hw; snug simulate hw --inputs X.npy --engine all")?;
+    console.print("your own:  snug inspect MODEL.onnx; snug generate MODEL.onnx -o hw; snug simulate MODEL.onnx --inputs X.npy --engine all")?;
     Ok(if fine { Outcome::Fine } else { Outcome::Failed })
 }
 
