@@ -11,9 +11,15 @@ use crate::reduction::{Node, Operation};
 
 /// The parts of a processing element that reads codes of `input`.
 pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)> {
+    if unit.search.is_some_and(|s| s.bits == 0) {
+        // One code only: nothing of the element is read, and Yosys removes it.
+        return Vec::new();
+    }
     let constant = pe.weights.len() == 1;
     let (mut products, mut tree) = (Cost::default(), Cost::default());
     let nodes = &pe.reduction.nodes;
+    let mut memory: HashSet<Vec<u64>> = HashSet::new();
+    let mut memory_bits = 0;
     for (i, node) in nodes.iter().enumerate() {
         match node.operation {
             Operation::Product { lane } => {
@@ -23,7 +29,10 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
                 } else {
                     let words: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
                     // Equal bits of a weight are one register: the product has that many inputs.
-                    let bits = columns(&words, encoding.bits).len() as u32;
+                    let kept = columns(&words, encoding.bits);
+                    let bits = kept.len() as u32;
+                    memory.extend(kept);
+                    memory_bits += u64::from(encoding.bits);
                     let mut cost = product(input, encoding, node);
                     let fewer = product(input, Encoding { bits, ..encoding }, node).lut;
                     // Yosys finds all of that where one LUT holds the inputs, else about half.
@@ -43,7 +52,7 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
         accumulator = logic::accumulator(root, pe.reduction.accumulator_bits);
     }
     vec![
-        (Part::Weights, if constant { Cost::default() } else { weights(pe) }),
+        (Part::Weights, weights(memory, pe.weights.len(), memory_bits)),
         (Part::Products, products),
         (Part::Tree, tree),
         (Part::Accumulator, accumulator),
@@ -91,18 +100,8 @@ fn delay(nodes: &[Node], index: usize) -> Cost {
     }
 }
 
-/// The weight memory and its output register.
-fn weights(pe: &Pe) -> Cost {
-    let words = pe.weights.len();
-    let mut kept: HashSet<Vec<u64>> = HashSet::new();
-    let mut bits = 0;
-    for node in &pe.reduction.nodes {
-        let Operation::Product { lane } = node.operation else { continue };
-        let encoding = pe.weight_encodings[lane];
-        let column: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
-        bits += u64::from(encoding.bits);
-        kept.extend(columns(&column, encoding.bits));
-    }
+/// The weight memory of `bits` bits a word and its output register, from its distinct columns.
+fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64) -> Cost {
     if let Some(bram) = logic::block_ram(words as u64, bits) {
         return Cost { bram, ..Cost::default() };
     }

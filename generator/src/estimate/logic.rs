@@ -23,15 +23,14 @@ pub fn function(inputs: u64) -> u64 {
 /// The columns (bits) of a table of words, each a string of the bit's values by address: those that are neither constant nor
 /// equal to another.
 pub fn columns(words: &[u64], bits: u32) -> Vec<Vec<u64>> {
-    let mut seen = HashSet::new();
-    let mut kept = Vec::new();
+    let mut kept: Vec<Vec<u64>> = Vec::new();
     for bit in 0..bits.min(64) {
         let mut column = vec![0u64; words.len().div_ceil(64)];
         for (i, word) in words.iter().enumerate() {
             column[i / 64] |= (word >> bit & 1) << (i % 64);
         }
         let ones: u32 = column.iter().map(|c| c.count_ones()).sum();
-        if ones != 0 && ones as usize != words.len() && seen.insert(column.clone()) {
+        if ones != 0 && ones as usize != words.len() && !kept.contains(&column) {
             kept.push(column);
         }
     }
