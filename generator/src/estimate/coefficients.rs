@@ -10,7 +10,7 @@ pub const FITTED_ON: &str = "Yosys 0.23, synth_xilinx -family xc7 -nodsp";
 pub const PRODUCT_BITS: [u32; 6] = [1, 2, 3, 4, 6, 8];
 
 /// LUTs of a registered product of two run-time factors, by the bits of the narrower (row) and wider (column) one.
-/// Entries below the diagonal are not read; 6 x 6 lies between its neighbours and was not measured.
+/// Entries below the diagonal are not read; 6 x 6 and 8 x 8 were not measured but continue their rows.
 pub const PRODUCT: [[u64; 6]; 6] = [
     [1, 2, 3, 4, 6, 8],
     [0, 4, 6, 8, 13, 16],
@@ -20,7 +20,7 @@ pub const PRODUCT: [[u64; 6]; 6] = [
     [0, 0, 0, 0, 0, 132],
 ];
 
-/// LUTs and flip-flops of the control of queues of 1 to 4 places.
+/// LUTs and flip-flops of the control of queues of 1 (not measured) to 4 places.
 pub const FIFO_SMALL: [(u64, u64); 4] = [(3, 4), (8, 7), (11, 10), (16, 11)];
 
 /// Of longer queues: LUTs, and LUTs for each bit of the address.
@@ -32,7 +32,8 @@ pub const FIFO_FF: (u64, u64) = (2, 4);
 /// Memories of at most this many bits become flip-flops: Yosys' cost of the smallest LUT RAM is above theirs.
 pub const FLIP_FLOP_MEMORY: u64 = 13;
 
-/// LUTs of a credit counter by the bits of its count. Up to four bits Yosys makes one table of it, above that a counter.
+/// LUTs of a credit counter by the bits of its count. Up to four bits Yosys makes one table of it,
+/// above that a counter. Not measured: 1, 5 and 7 bits.
 pub const CREDIT_LUT: [u64; 7] = [2, 3, 13, 21, 8, 8, 10];
 
 /// LUTs of a sequencer per 20 bits of its counters.
