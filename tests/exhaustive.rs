@@ -14,7 +14,7 @@ fn speech_commands_thresholds() {
     for layer in &verification.layers {
         let c = layer.counts;
         eprintln!(
-            "{}: {} channels, {} accumulator values: {} deviations, {} of them in float32 execution, {} in float64",
+            "{}: {} channels, {} accumulator values: codes that are not the meaning's: {} by thresholds, {} by float32, {} by float64",
             layer.name, layer.channels, c.evaluations, c.deviations, c.float32, c.float64
         );
         assert_eq!((layer.channels, layer.first), (256, None), "{}", layer.name);

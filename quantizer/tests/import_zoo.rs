@@ -143,18 +143,15 @@ fn convolutions_are_refused_all_at_once() {
     assert_eq!(ops, ["Conv", "MaxPool", "Conv", "MaxPool", "Conv"]);
 }
 
+/// The largest network of the zoo is in tests/exhaustive.rs.
 #[test]
 fn thresholds_are_the_meaning_on_every_value() {
-    for (name, evaluations) in [("TFC_2W2A.onnx", None), ("kwsmlp_w3a3.onnx", Some(55_791_432))] {
-        let Some(imported) = imported(name, &ImportOptions::default()) else { return };
-        let start = Instant::now();
-        let verification = verify(&imported);
-        let total = verification.total();
-        eprintln!("{name}: {total:?} in {:.1} s", start.elapsed().as_secs_f64());
-        assert_eq!(verification.layers.len(), 3);
-        assert_eq!((total.deviations, total.float32, total.float64), (0, 0, 0), "{verification:?}");
-        assert!(evaluations.is_none_or(|n| n == total.evaluations));
-    }
+    let Some(tfc) = imported("TFC_2W2A.onnx", &ImportOptions::default()) else { return };
+    let verification = verify(&tfc);
+    let total = verification.total();
+    assert_eq!(verification.layers.len(), 3);
+    assert!(total.evaluations > 0);
+    assert_eq!((total.deviations, total.float32, total.float64), (0, 0, 0), "{verification:?}");
 }
 
 #[test]
