@@ -142,7 +142,7 @@ pub fn estimate(dataflow: &Dataflow) -> Estimate {
 /// Estimates one module of the stream: its definitions, then the fixed modules in it.
 #[must_use]
 pub fn module(dataflow: &Dataflow, module: &Module) -> Vec<ModuleCost> {
-    let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+    let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
     let place = unit::Place { top: &dataflow.top, module, input, output };
     let mut modules = Vec::new();
     match &module.kind {
