@@ -3,10 +3,14 @@
 //! Everything here is exact. The only floats are [`Scale`]s, metadata from which outputs are reported in
 //! real units; nothing that is computed on integers reads them.
 
+mod matrix;
+
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::{DataType, Range};
+
+pub use matrix::MatrixLayer;
 
 /// Index of a [`Tensor`] in [`Network::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,6 +127,7 @@ pub enum Op {
 /// How a window moves over an image. All pairs are vertical, horizontal; a tensor of shape `[channels, length]` is an
 /// image of height 1, one of shape `[channels]` has height and width 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Window {
     /// Places that the window reads: at least 1 by 1.
     pub kernel: [usize; 2],
@@ -172,6 +177,7 @@ pub struct Conv {
 
 /// A sum of tensors on one integer grid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Add {
     /// One coefficient per input, not 0.
     pub coefficients: Vec<i64>,
@@ -179,6 +185,7 @@ pub struct Add {
 
 /// Which channel goes where in a [`Op::DepthToSpace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DepthToSpace {
     /// Side of the block of places that `b^2` channels become.
     pub block: usize,

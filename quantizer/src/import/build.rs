@@ -97,7 +97,7 @@ impl Builder {
     ) -> Result<TensorId, Refusal> {
         let rows = weights.nrows();
         let op = Op::Dense(Dense { weights, weight_type });
-        let ranges = output_ranges(&op, self.get(input)).ok_or_else(|| {
+        let ranges = output_ranges(&op, &[self.get(input)]).ok_or_else(|| {
             Refusal::new(
                 format!("an accumulator would be wider than {MAX_ACCUMULATOR_BITS} bits"),
                 "quantize weights or activations to fewer bits",
