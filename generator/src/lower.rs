@@ -52,12 +52,11 @@ pub fn lower(network: &Network, options: &LowerOptions) -> Result<Dataflow, Gene
     };
     let mut graph = stages(network)?;
     let folding = resolve(network, &options.folding)?;
-    let live = prune(&mut graph);
+    prune(&mut graph);
     let orders = Orders::of(&graph)?;
     let mut build = Builder {
         network,
         orders,
-        live,
         interval: folding.interval,
         names: Names::default(),
         streams: Vec::new(),
@@ -87,7 +86,6 @@ pub(crate) fn sum_range(weights: impl Iterator<Item = i64>, inputs: &[Range]) ->
 struct Builder<'a> {
     network: &'a Network,
     orders: Orders,
-    live: crate::prune::Live,
     /// Cycles that a frame may take in modules whose width is free.
     interval: u64,
     names: Names,

@@ -4,8 +4,6 @@
 //! moves into the next layer's thresholds; before a layer without thresholds, or one that reads a padded border (where the
 //! constant is absent), it stays as a lane of its own.
 
-use std::collections::HashMap;
-
 use ndarray::Axis;
 
 use quantizer::datatype::Range;
@@ -13,21 +11,15 @@ use quantizer::network::{Steps, TensorId};
 
 use crate::stages::{Matrix, Stages, Work};
 
-/// Channels that are left of a tensor, ascending; tensors that lose none are not in it.
-pub type Live = HashMap<TensorId, Vec<usize>>;
-
-/// Removes what `stages` do not need; returns the channels that are left.
-pub fn prune(stages: &mut Stages) -> Live {
-    let mut live = Live::new();
+/// Removes what `stages` do not need.
+pub fn prune(stages: &mut Stages) {
     // Backwards: a consumer's rows are known to be alive before its producer looks at its columns.
     for producer in (0..stages.stages.len()).rev() {
         let Some(path) = path(stages, producer) else { continue };
         let (before, after) = stages.stages.split_at_mut(path.consumer);
         let (Work::Matrix(p), Work::Matrix(c)) = (&mut before[producer].work, &mut after[0].work) else { continue };
         let ranges = &stages.network.tensor(path.last).ranges;
-        if let Some(channels) = remove_dead(p, c, path.columns, ranges) {
-            live.extend(path.tensors.iter().map(|&t| (t, channels.clone())));
-        }
+        remove_dead(p, c, path.columns, ranges);
     }
     // Constants move forward after the dead columns are known, so that they are moved once.
     for stage in &mut stages.stages {
@@ -35,15 +27,12 @@ pub fn prune(stages: &mut Stages) -> Live {
             turn_falling_rows(matrix);
         }
     }
-    live
 }
 
 /// The way from a matrix stage with thresholds to the only matrix stage that reads its codes.
 struct Path {
     consumer: usize,
-    /// Tensors between them whose channels are the producer's rows.
-    tensors: Vec<TensorId>,
-    /// The last of them.
+    /// The last tensor between them whose channels are the producer's rows.
     last: TensorId,
     /// Consumer columns of each channel.
     columns: usize,
@@ -54,7 +43,6 @@ struct Path {
 fn path(stages: &Stages, at: usize) -> Option<Path> {
     let producer = &stages.stages[at];
     let Work::Matrix(Matrix { steps: Some(_), .. }) = &producer.work else { return None };
-    let mut tensors = vec![producer.output];
     let mut last = producer.output;
     let mut here = producer.output;
     let mut columns = 1;
@@ -63,9 +51,8 @@ fn path(stages: &Stages, at: usize) -> Option<Path> {
         let stage = &stages.stages[next];
         here = stage.output;
         match &stage.work {
-            Work::Matrix(matrix) => return Some(Path { consumer: next, tensors, last, columns: columns * matrix.places() }),
+            Work::Matrix(matrix) => return Some(Path { consumer: next, last, columns: columns * matrix.places() }),
             Work::Pool { .. } | Work::Upsample(_) => {
-                tensors.push(here);
                 last = here;
             }
             Work::Flatten => columns = stages.network.tensor(last).shape[1..].iter().product(),
@@ -76,8 +63,8 @@ fn path(stages: &Stages, at: usize) -> Option<Path> {
 
 /// Removes from `producer` every row that `consumer` does not need, and from `consumer` the columns that carried
 /// them, `per` for each row; `ranges` are the rows' codes as the consumer reads them. A constant code moves into the
-/// consumer's thresholds. Returns the source channels left, if any went.
-fn remove_dead(producer: &mut Matrix, consumer: &mut Matrix, per: usize, ranges: &[Range]) -> Option<Vec<usize>> {
+/// consumer's thresholds.
+fn remove_dead(producer: &mut Matrix, consumer: &mut Matrix, per: usize, ranges: &[Range]) {
     let border = consumer.padded();
     let mut live = Vec::new();
     for position in 0..producer.rows.len() {
@@ -115,7 +102,7 @@ fn remove_dead(producer: &mut Matrix, consumer: &mut Matrix, per: usize, ranges:
         }
     }
     if live.len() == producer.rows.len() {
-        return None;
+        return;
     }
     keep(&mut producer.rows, &live);
     producer.weights = producer.weights.select(Axis(0), &live);
@@ -124,7 +111,6 @@ fn remove_dead(producer: &mut Matrix, consumer: &mut Matrix, per: usize, ranges:
     consumer.weights = consumer.weights.select(Axis(1), &columns);
     keep(&mut consumer.columns, &columns);
     keep(&mut consumer.inputs, &columns);
-    Some(producer.rows.clone())
 }
 
 fn keep<T: Clone>(items: &mut Vec<T>, positions: &[usize]) {
