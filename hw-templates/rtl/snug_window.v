@@ -9,7 +9,8 @@
 //             (stride), the first goes pixel by pixel, the others with the row's last window. The next frame's pixels
 //             follow at once.
 // Cycles      s_axis_tready is a register: some place of the buffer is free. A beat is read in every cycle in which the
-//             window's last pixel has been written (in an earlier cycle) and a credit is left; see snug_credit.
+//             window's last pixel (the frame's, for its last window) has been written in an earlier cycle and a credit
+//             is left; see snug_credit.
 // Latency     1 cycle from the edge at which a beat is read to the edge that writes it into the exit queue.
 // Coordinates Rows and columns are counted in the padded image: the image begins at (PAD_Y, PAD_X).
 
@@ -74,7 +75,8 @@ module snug_window #(
                       | ((OUT_WIDTH - 1) * STRIDE_X + SPAN_X > IMAGE_WIDTH);
 
     localparam ADDR  = bits_for(DEPTH - 1);
-    localparam LEVEL = bits_for(DEPTH);
+    // A stride beyond the kernel frees beats before they have come: more than DEPTH can be free.
+    localparam LEVEL = bits_for(DEPTH + STRIDE_Y * IMAGE_WIDTH * CHUNKS);
     localparam CHUNK = bits_for(CHUNKS - 1);
     localparam TAP_Y = bits_for(KERNEL_Y - 1);
     localparam TAP_X = bits_for(KERNEL_X - 1);
@@ -167,8 +169,10 @@ module snug_window #(
     wire push_row    = push_pixel & (write_x_reg == LAST_X_WIDE[X-1:0]);
     wire push_frame  = push_row & (write_y_reg == LAST_Y_WIDE[Y-1:0]);
 
-    wire written = (ahead_reg != 2'd0) | (need_y_reg < write_y_reg)
-                 | ((need_y_reg == write_y_reg) & (need_x_reg < write_x_reg));
+    // The last window waits for the whole frame, of which no window may need the end: a frame leaves only when it is there.
+    wire last_window = (out_x_reg == OUT_X_WIDE[OUT_X-1:0]) & (out_y_reg == OUT_Y_WIDE[OUT_Y-1:0]);
+    wire passed  = (need_y_reg < write_y_reg) | ((need_y_reg == write_y_reg) & (need_x_reg < write_x_reg));
+    wire written = (ahead_reg != 2'd0) | (passed & ~last_window);
     wire available;
     wire fire = available & written;
 

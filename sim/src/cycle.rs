@@ -70,11 +70,13 @@ pub struct Options {
     pub record: bool,
     /// Cycles without any handshake after which the run is given up as a deadlock.
     pub quiet_cycles: u64,
+    /// Cycles that the source takes for a frame, its beats spread evenly; as fast as it can if `None`.
+    pub pace: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000 }
+        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000, pace: None }
     }
 }
 
@@ -104,6 +106,8 @@ pub struct Run {
     pub trapped: u64,
     /// Largest number of beats seen in each module's exit queue (or units in a width converter).
     pub occupancy: Vec<usize>,
+    /// Largest number of beats seen in each queue of each fork; `[0, 0]` for other modules.
+    pub forks: Vec<[usize; 2]>,
     /// Cycles in which each stream had a beat that its reader did not take.
     pub waited: Vec<u64>,
     /// Output in source order, one row a frame.
@@ -201,6 +205,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         traps: Vec::new(),
         trapped: 0,
         occupancy: vec![0; machines.len()],
+        forks: vec![[0; 2]; machines.len()],
         waited: vec![0; streams],
         result: Array2::zeros((inputs.nrows(), output.elements())),
         duration: Duration::ZERO,
@@ -217,7 +222,8 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
     while run.outputs.len() < expected {
         let cycle = island.cycle;
         // Every handshake signal is settled before the edge: registers, source and sink alone decide.
-        offered = offered || (at < source.beats && !options.stall.input_gap(cycle));
+        let due = options.pace.is_none_or(|pace| cycle >= at as u64 * pace / dataflow.input().beats() as u64);
+        offered = offered || (at < source.beats && due && !options.stall.input_gap(cycle));
         let sink_ready = !options.stall.output_stall(cycle);
         let mut any = false;
         for s in 0..streams {
@@ -265,6 +271,11 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
                 return Err(CycleError::Overrun { cycle, module, depth });
             }
             run.occupancy[m] = run.occupancy[m].max(machine.level());
+            if let Machine::Fork(fork) = machine {
+                for (most, queue) in run.forks[m].iter_mut().zip(&fork.queues) {
+                    *most = (*most).max(queue.level);
+                }
+            }
         }
         if passes[0] {
             if at == 0 {

@@ -43,12 +43,29 @@ impl Window {
         let rows = span[0] - 1 + self.window.stride[0] - 1;
         let pixels = rows * self.image[1] + span[1] + 2 * self.window.stride[1];
         let padded = pixels + self.window.pad_begin[1];
+        let least = self.least_depth() + 2 * self.window.stride[1] * self.chunks;
         // Small images: two whole frames are more than enough.
-        (padded * self.chunks).clamp(2, (2 * self.frame()).max(2))
+        (padded * self.chunks).max(least).clamp(2, (2 * self.frame()).max(2))
     }
 
-    /// Beats of the image, counted from its first, that the window at row `y`, column `x` needs.
+    /// Beats that the buffer must hold so that every window can be sent.
+    pub fn least_depth(&self) -> usize {
+        let (mut freed, mut least) = (0, 1);
+        for y in 0..self.windows[0] {
+            for x in 0..self.windows[1] {
+                least = least.max(self.needed(y, x) - freed.min(self.needed(y, x)));
+                freed += self.freed(y, x);
+            }
+        }
+        least
+    }
+
+    /// Beats of the image, counted from its first, that the window at row `y`, column `x` waits for: up to its last pixel, or
+    /// the whole image for the last window.
     pub fn needed(&self, y: usize, x: usize) -> usize {
+        if [y + 1, x + 1] == self.windows {
+            return self.frame();
+        }
         let span = self.window.span();
         let last = |at: usize, a: usize| {
             (at * self.window.stride[a] + span[a] - 1).saturating_sub(self.window.pad_begin[a]).min(self.image[a] - 1)
