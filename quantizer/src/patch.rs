@@ -46,7 +46,7 @@ impl From<Ends> for Interval {
 }
 
 /// What a row can reach, and at which places of the result (row, column) it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// The values.
     pub ends: Ends,

@@ -126,3 +126,6 @@ pub fn accumulator_type(ranges: &[Range]) -> Option<DataType> {
 pub fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,18 @@
 //!
 //! The same seed gives the same network on every machine and in every version of the dependencies.
 
+mod conv;
+mod reference;
+
 use ndarray::Array2;
 
 use crate::datatype::{DataType, Range};
 use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps, Tensor, TensorId, Threshold};
 use crate::reach::{elements, output_ranges, output_type};
 use crate::shape::output_shape;
+
+pub use conv::conv_network;
+pub use reference::{assert_promises, evaluate};
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -172,7 +178,8 @@ fn finish(network: &mut Network, random: &mut Random) {
     let outputs = elements_of(network, network.output);
     network.output_shape = vec![1, outputs];
     let factor = |random: &mut Random| random.within(1, 1000) as f64 / 997.0;
-    let scales = (0..if random.one_in(2) { 1 } else { outputs })
+    let channels = network.tensor(network.output).ranges.len();
+    let scales = (0..if random.one_in(2) { 1 } else { channels })
         .map(|_| Scale { factor: factor(random), offset: factor(random) - 0.5 })
         .collect();
     let last = network.output;

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::{Layer, Network, Op, Tensor, Window, image};
 use crate::datatype::{DataType, Range};
-use crate::patch::Patches;
+use crate::patch::{Patches, Reach};
 
 /// A layer with a weight matrix, which is what has accumulators.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +65,30 @@ impl<'a> MatrixLayer<'a> {
     /// Dot products of one sample for each row: places of the output.
     pub fn places(&self, output: &Tensor) -> usize {
         image(&output.shape).map_or(1, |(_, [height, width])| height.saturating_mul(width))
+    }
+
+    /// Everything that a register can hold which starts at 0 and adds the products of row `row` in any order, for inputs of which
+    /// channel `c` lies anywhere in `ranges[c]`: one range for each channel that the row reads. `patches` are [`MatrixLayer::patches`].
+    pub fn prefix(&self, row: usize, patches: &Patches, ranges: &[Range]) -> Reach {
+        let ranges: Vec<Range> = ranges.iter().map(|range| range.hull(Range::ZERO)).collect();
+        // A valid network's sums stay far below 127 bits, and its shapes agree.
+        patches.reach(self.weights.row(row), &ranges).unwrap_or_default()
+    }
+
+    /// The exact bound of row `row`: [`MatrixLayer::prefix`] over the input's declared type.
+    pub fn exact(&self, row: usize, patches: &Patches, input: &Tensor) -> Reach {
+        self.prefix(row, patches, &vec![input.datatype.range(); self.channels(row, input).len()])
+    }
+
+    /// Which columns take part at place `at` of the output: those whose tap is on the image. All of a Dense.
+    pub fn columns_at(&self, at: [usize; 2], input: &Tensor) -> Vec<bool> {
+        match (self.window, image(&input.shape)) {
+            (Some(window), Some((_, size))) => {
+                let taps = window.on_image(at, size);
+                taps.iter().copied().cycle().take(self.k()).collect()
+            }
+            _ => vec![true; self.k()],
+        }
     }
 
     /// The windows of a convolution on `input`, an image; a Dense is one of kernel 1 by 1 on an image of one place.
