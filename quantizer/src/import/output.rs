@@ -3,10 +3,27 @@
 use num_bigint::BigInt;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
+use super::codes::Quantized;
 use super::real::Real;
 use crate::datatype::Range;
-use crate::network::LabelGrid;
+use crate::network::{LabelGrid, Tensor};
 use crate::rational::{self, Rational};
+
+/// The grid for the network's output, if it is a vector of classes.
+///
+/// # Errors
+/// A reason: it is an image, or as [`label_grid`].
+pub fn of_vector(codes: &Quantized, tensor: &Tensor, layer: &str) -> Result<LabelGrid, String> {
+    let classes = tensor.ranges.len();
+    if tensor.shape.iter().skip(1).any(|&d| d != 1) || !classes.is_multiple_of(codes.factor.blocks()) {
+        return Err(format!(
+            "the output of shape {:?} is an image, not classes; it needs --output logits",
+            tensor.shape
+        ));
+    }
+    let value = |c| (codes.factor.at(c, classes).clone(), codes.offset.at(c, classes).clone());
+    label_grid(&(0..classes).map(value).collect::<Vec<_>>(), &tensor.ranges, layer)
+}
 
 /// The grid for outputs `factor * code + offset`, one pair and one range of codes per class.
 ///
