@@ -21,6 +21,7 @@ pub mod exponential;
 pub mod fold;
 pub mod function;
 pub mod graph;
+pub mod grid;
 pub mod input;
 pub mod interval;
 pub mod join;
