@@ -258,7 +258,8 @@ impl Steps {
 
 /// The network's outputs on one exact integer grid: class `c` has value `multiplier[c] * code[c] + offset[c]`
 /// up to one positive factor and one common offset, so that comparing these integers compares the real outputs.
-/// Ties are real ties.
+/// Ties are real ties. Where that grid is finer than 62 bits, a rounded one may stand for it, checked to compare every
+/// reachable pair of codes alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelGrid {
     /// Per class, positive or negative.
