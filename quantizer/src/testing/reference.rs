@@ -1,12 +1,22 @@
 //! What a network computes, as plainly as the definitions of its layers say it: loops in `i128`, no trick.
 
 use crate::datatype::Range;
-use crate::network::{Conv, Network, Op, Window, image};
+use crate::network::{Conv, Network, Op, TensorId, Window, image};
 
 /// Every tensor of `network` for one sample, row-major; entry `i` is `Network::tensors[i]`.
 pub fn evaluate(network: &Network, sample: &[i64]) -> Vec<Vec<i128>> {
+    evaluate_with(network, sample, |_, _| ())
+}
+
+/// As [`evaluate`], each tensor changed by `adjust` before anything reads it.
+pub fn evaluate_with(
+    network: &Network,
+    sample: &[i64],
+    adjust: impl Fn(TensorId, &mut Vec<i128>),
+) -> Vec<Vec<i128>> {
     let mut tensors: Vec<Vec<i128>> = vec![Vec::new(); network.tensors.len()];
     tensors[network.input.0] = sample.iter().map(|&x| i128::from(x)).collect();
+    adjust(network.input, &mut tensors[network.input.0]);
     for layer in &network.layers {
         let inputs: Vec<View<'_>> = layer
             .inputs
@@ -18,6 +28,7 @@ pub fn evaluate(network: &Network, sample: &[i64]) -> Vec<Vec<i128>> {
             .collect();
         let (_, size) = image(&network.tensor(layer.output).shape).unwrap_or((0, [0, 0]));
         tensors[layer.output.0] = compute(&layer.op, &inputs, size);
+        adjust(layer.output, &mut tensors[layer.output.0]);
     }
     tensors
 }
