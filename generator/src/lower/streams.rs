@@ -32,26 +32,41 @@ impl Builder<'_> {
             capacity: (room + largest) / unit,
         };
         let name = format!("{}_x{lanes}", stream.name);
-        let output = self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
-        self.module(&format!("{}_width", sanitize(layer)), layer, vec![input], vec![output], Kind::WidthConverter(converter));
+        let output =
+            self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
+        self.module(
+            &format!("{}_width", sanitize(layer)),
+            layer,
+            vec![input],
+            vec![output],
+            Kind::WidthConverter(converter),
+        );
         output
     }
 
     /// Puts a queue for a whole vector before a unit that reads in bursts (it goes through its neuron folds between
-    /// them), where a width converter before it fills more slowly than the unit reads. Where lanes shrink or stay, the
-    /// writer's exit queue does that.
-    pub(super) fn buffer(&mut self, input: StreamId, neuron_folds: usize, layer: &str) -> StreamId {
+    /// them), where a width converter before it fills more slowly than the unit reads, or the vector is an image that comes
+    /// pixel by pixel (`slow`). Else the writer's exit queue does that.
+    pub(super) fn buffer(&mut self, input: StreamId, neuron_folds: usize, slow: bool, layer: &str) -> StreamId {
         let widened = self.modules.last().is_some_and(|m| match &m.kind {
             Kind::WidthConverter(w) => w.output_units > w.input_units,
             _ => false,
         });
-        if !widened || neuron_folds == 1 {
+        if !(widened || slow) || neuron_folds == 1 {
             return input;
         }
         let stream = self.streams[input.0].clone();
         let fifo = Fifo { depth: stream.vector_beats() + 1 };
         let name = format!("{}_buffered", stream.name);
-        let output = self.stream(&name, &stream.tensor, stream.lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
+        let output = self.stream(
+            &name,
+            &stream.tensor,
+            stream.lanes,
+            stream.encoding,
+            stream.order,
+            stream.ranges,
+            stream.vectors,
+        );
         self.module(&format!("{}_fifo", sanitize(layer)), layer, vec![input], vec![output], Kind::Fifo(fifo));
         output
     }
@@ -109,7 +124,14 @@ impl Builder<'_> {
         self.last()
     }
 
-    pub(super) fn module(&mut self, name: &str, layer: &str, inputs: Vec<StreamId>, outputs: Vec<StreamId>, kind: Kind) {
+    pub(super) fn module(
+        &mut self,
+        name: &str,
+        layer: &str,
+        inputs: Vec<StreamId>,
+        outputs: Vec<StreamId>,
+        kind: Kind,
+    ) {
         let name = self.names.identifier(name);
         self.modules.push(Module { name, layer: layer.to_owned(), inputs, outputs, kind });
     }
