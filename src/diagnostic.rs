@@ -298,8 +298,8 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
         CodeError::NoCode { .. } => (
             "data::code",
             Some(
-                "`snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes \
-                only, its .onnx file real values too"
+                "`snug inspect` shows what the pins carry; integers are such codes for a stored network or a generated \
+                folder, floats and pixels are quantized where it knows its first quantizer"
                     .to_owned(),
             ),
         ),

@@ -47,6 +47,8 @@ pub struct Model {
     pub normalise: Normalise,
     /// The generated folder, if the model is one.
     pub folder: Option<PathBuf>,
+    /// Whether it is a network of snug's own: integer data are codes then, as its vectors are.
+    pub stored: bool,
 }
 
 impl ModelArgs {
@@ -64,19 +66,18 @@ impl ModelArgs {
         if !path.exists() {
             return Err(ModelError::Missing { path: path.clone(), similar: similar(path) }.into());
         }
-        let (mean, std) = (numbers("--mean", &self.mean)?, numbers("--std", &self.std)?);
+        let mut normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
         if path.is_dir() {
             if !output_dir::is_ours(path) {
                 return Err(ModelError::Folder { path: path.clone() }.into());
             }
-            let model = self.stored(&path.join(STORED))?;
+            let model = self.stored(&path.join(STORED), normalise)?;
             return Ok(Model { folder: Some(path.clone()), ..model });
         }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-            return self.stored(path);
+            return self.stored(path, normalise);
         }
         let mut options = ImportOptions { input_shape: self.input_shape.clone(), ..ImportOptions::default() };
-        let mut normalise = Normalise { mean, std };
         if let Some(text) = &self.input_type {
             let mut input_type: InputType = text.parse().map_err(ModelError::InputType)?;
             let Normalise { mean, std } = std::mem::take(&mut normalise);
@@ -91,28 +92,32 @@ impl ModelArgs {
             input_type: options.input_type,
             normalise,
             folder: None,
+            stored: false,
         })
     }
 
     /// Opens a stored network, which has settled its own input.
-    fn stored(&self, path: &Path) -> Result<Model, Error> {
+    fn stored(&self, path: &Path, normalise: Normalise) -> Result<Model, Error> {
+        let stored = store::load_stored(path).map_err(|source| Error::Store { path: path.to_path_buf(), source })?;
+        let settled = stored.first_quant.is_none();
         let options = [
             ("--input-type", self.input_type.is_some()),
             ("--input-shape", self.input_shape.is_some()),
-            ("--mean", !self.mean.is_empty()),
-            ("--std", !self.std.is_empty()),
+            // Where the file has its first quantizer, data may still be normalised in front of it.
+            ("--mean", settled && !self.mean.is_empty()),
+            ("--std", settled && !self.std.is_empty()),
         ];
         if let Some((option, _)) = options.into_iter().find(|(_, given)| *given) {
             return Err(ModelError::Settled { option, path: path.to_path_buf() }.into());
         }
-        let network = store::load(path).map_err(|source| Error::Store { path: path.to_path_buf(), source })?;
         Ok(Model {
-            network,
+            network: stored.network,
             chains: vec![],
-            first_quant: None,
+            first_quant: stored.first_quant,
             input_type: None,
-            normalise: Normalise::default(),
+            normalise,
             folder: None,
+            stored: true,
         })
     }
 }
@@ -139,7 +144,8 @@ impl Model {
         match (&self.input_type, &self.first_quant) {
             (Some(input_type), _) => with(&pins(Meaning::Declared { divisor: input_type.divisor.clone() })),
             (None, Some(first)) => {
-                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.code(value, channel))))
+                let quantize = |value: &Rational, channel| first.code(value, channel);
+                with(&pins(if self.stored { Meaning::Stored(&quantize) } else { Meaning::Quantized(&quantize) }))
             }
             (None, None) => with(&pins(Meaning::Codes)),
         }

@@ -153,7 +153,7 @@ snug::data::folder
 snug::data::code
 
   × codes.npy: sample 0, element [0]: 16 is no code of u4, which the pins carry
-  help: `snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes only, its .onnx file real values too",
+  help: `snug inspect` shows what the pins carry; integers are such codes for a stored network or a generated folder, floats and pixels are quantized where it knows its first quantizer",
     );
     place.npy("real.npy", &[1, 64], &vec![0.3f32; 64]);
     place.refuses(
