@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quantizer::import::{Chain, FirstQuant, ImportOptions, InputType, import};
+use quantizer::import::{Chain, FirstQuant, ImportOptions, Imported, InputType, import};
 use quantizer::network::Network;
 use quantizer::rational::Rational;
 use quantizer::store;
@@ -66,7 +66,7 @@ impl ModelArgs {
         if !path.exists() {
             return Err(ModelError::Missing { path: path.clone(), similar: similar(path) }.into());
         }
-        let mut normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
+        let normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
         if path.is_dir() {
             if !output_dir::is_ours(path) {
                 return Err(ModelError::Folder { path: path.clone() }.into());
@@ -77,6 +77,17 @@ impl ModelArgs {
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
             return self.stored(path, normalise);
         }
+        let (options, normalise) = self.import_options()?;
+        let imported = import(path, &options)?;
+        Ok(Model::imported(imported, options.input_type, normalise))
+    }
+
+    /// What is said about the input of an .onnx file. Mean and deviation belong to a declared type, else to the data.
+    ///
+    /// # Errors
+    /// If a number or the type cannot be read.
+    pub fn import_options(&self) -> Result<(ImportOptions, Normalise), Error> {
+        let mut normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
         let mut options = ImportOptions { input_shape: self.input_shape.clone(), ..ImportOptions::default() };
         if let Some(text) = &self.input_type {
             let mut input_type: InputType = text.parse().map_err(ModelError::InputType)?;
@@ -84,16 +95,7 @@ impl ModelArgs {
             (input_type.mean, input_type.std) = (mean, std);
             options.input_type = Some(input_type);
         }
-        let imported = import(path, &options)?;
-        Ok(Model {
-            network: imported.network,
-            chains: imported.chains,
-            first_quant: imported.first_quant,
-            input_type: options.input_type,
-            normalise,
-            folder: None,
-            stored: false,
-        })
+        Ok((options, normalise))
     }
 
     /// Opens a stored network, which has settled its own input.
@@ -123,6 +125,19 @@ impl ModelArgs {
 }
 
 impl Model {
+    /// A model that has just been imported.
+    pub fn imported(imported: Imported, input_type: Option<InputType>, normalise: Normalise) -> Self {
+        Model {
+            network: imported.network,
+            chains: imported.chains,
+            first_quant: imported.first_quant,
+            input_type,
+            normalise,
+            folder: None,
+            stored: false,
+        }
+    }
+
     /// A file of the generated folder, if the model is one that has it.
     pub fn folder_file(&self, name: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(name)).filter(|path| path.is_file())

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
+use ndarray::Array2;
 use quantizer::certificate::Targets;
 use quantizer::network::{Network, TensorId};
 use quantizer::store;
-use quantizer::weights::network::{LayerReport, NetworkError, quantize_network};
+use quantizer::weights::network::{LayerReport, NetworkError, quantize_network, quantize_real};
 use quantizer::weights::{NAMES, WeightError, by_name};
 use serde::Serialize;
 use sim::golden;
@@ -17,20 +18,22 @@ use crate::data::Layout;
 use crate::error::Error;
 use crate::files;
 use crate::inputs::InputArgs;
-use crate::model::ModelArgs;
+use crate::model::{Model, ModelArgs};
 use crate::progress::Progress;
 use crate::suggest::nearest;
+
+mod float;
 
 /// Constrain a network's weights to accumulator widths, without training
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Widths to be met: 12, or 12,12,16 in layer order, or f.10=12,f.13=16
+    /// Widths to be met: 12, or 12,12,16 in layer order, or f.10=12,f.13=16; the method exact needs none
     #[arg(long, value_name = "BITS")]
-    accumulator: String,
+    accumulator: Option<String>,
     /// How integers are chosen
-    #[arg(long, value_name = "METHOD", value_parser = PossibleValuesParser::new(NAMES))]
+    #[arg(long, value_name = "METHOD", value_parser = methods())]
     method: String,
     /// Where the network goes (.safetensors)
     #[arg(short, long, value_name = "FILE")]
@@ -47,6 +50,8 @@ pub struct Args {
     /// Draws the samples of --limit (without it: the first ones)
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    bits: float::BitArgs,
     /// Layers left as they are: first, last, or their names
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     keep: Vec<String>,
@@ -62,6 +67,14 @@ struct Report {
     layers: Vec<LayerReport>,
 }
 
+/// What `--method` takes: all methods, and the reference that changes nothing.
+fn methods() -> PossibleValuesParser {
+    PossibleValuesParser::new(NAMES.into_iter().chain([EXACT, "axe-optq"]))
+}
+
+/// The method that only takes stock.
+const EXACT: &str = "exact";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -70,16 +83,28 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     if args.tile.is_some() && !args.method.starts_with("axe") {
         return Err(usage("--tile is for the method axe".to_owned(), None));
     }
-    let model = args.model.open()?;
+    let Some(method) = by_name(&args.method, args.tile.map(|t| t as usize)) else {
+        return Err(usage(format!("there is no method '{}'", args.method), None));
+    };
+    let calibration = args.calibration.as_ref().map(|inputs| InputArgs {
+        inputs: inputs.clone(),
+        layout: args.layout,
+        limit: Some(args.limit),
+        seed: args.seed,
+    });
+    let (model, real) = open(args, calibration.as_ref())?;
     let network = &model.network;
-    let mut targets = args.accumulator.parse::<Targets>()?.resolve(network)?;
-    keep(network, &args.keep, &mut targets)?;
-    let data = match &args.calibration {
-        Some(inputs) => {
-            let calibration =
-                InputArgs { inputs: inputs.clone(), layout: args.layout, limit: Some(args.limit), seed: args.seed };
-            Some(calibration.read(&model, console)?.codes)
+    let mut targets = match &args.accumulator {
+        Some(text) => text.parse::<Targets>()?.resolve(network)?,
+        None if args.method == EXACT => vec![None; network.dense_layers().count()],
+        None => {
+            let help = Some("--accumulator 12, or 12,12,16 in layer order, or f.10=12,f.13=16 by name".to_owned());
+            return Err(usage(format!("--method {} needs a width to meet", args.method), help));
         }
+    };
+    keep(network, &args.keep, &mut targets)?;
+    let data = match &calibration {
+        Some(calibration) => Some(calibration.read(&model, console)?.codes),
         None => None,
     };
     let activations = data.as_ref().map(|codes| {
@@ -88,12 +113,13 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
             Ok(tensors.swap_remove(id))
         }
     });
-    let Some(method) = by_name(&args.method, args.tile.map(|t| t as usize)) else {
-        return Err(usage(format!("there is no method '{}'", args.method), None));
-    };
+    let activations = activations.as_ref().map(|a| a as _);
     let result = {
         let _progress = Progress::start(console, format!("quantizing by {}", args.method));
-        quantize_network(network, &targets, method.as_ref(), activations.as_ref().map(|a| a as _))
+        match &real {
+            Some(weights) => quantize_real(network, weights, &targets, method.as_ref(), activations),
+            None => quantize_network(network, &targets, method.as_ref(), activations),
+        }
     };
     let (quantized, layers) = result.map_err(refused)?;
     let bytes = store::to_bytes_with(&quantized, model.first_quant.as_ref())
@@ -106,6 +132,22 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         console.print(text(&report))?;
     }
     Ok(Outcome::Fine)
+}
+
+/// The model; and, if it is a float one, its real weights.
+fn open(args: &Args, calibration: Option<&InputArgs>) -> Result<(Model, Option<Vec<Array2<f64>>>), Error> {
+    if let Some(file) = float::open(&args.model) {
+        let (model, weights) = float::quantize(&file, &args.model, &args.bits, calibration)?;
+        return Ok((model, Some(weights)));
+    }
+    let model = args.model.open()?;
+    match args.bits.given() {
+        Some(option) => {
+            let help = Some("leave it out: weights and activations have their types already".to_owned());
+            Err(usage(format!("{option} is for float .onnx files: {} is quantized", args.model.model.display()), help))
+        }
+        None => Ok((model, None)),
+    }
 }
 
 /// Takes the targets away from layers that are to be kept.

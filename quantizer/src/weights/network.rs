@@ -37,6 +37,42 @@ pub fn quantize_network(
     method: &dyn Method,
     activations: Option<&Activations<'_>>,
 ) -> Result<(Network, Vec<LayerReport>), NetworkError> {
+    quantize_all(network, None, targets, method, activations)
+}
+
+/// [`quantize_network`] for a network whose weights are the roundings of real ones: `weights`, a matrix for each layer with
+/// accumulators, in units of their channel's scale. The method rounds these, in every layer that has a target: the nearest integers
+/// need not be what it would choose, even where they fit.
+///
+/// # Errors
+/// As [`quantize_network`]; and if matrices are missing or of another shape than the layers' weights.
+pub fn quantize_real(
+    network: &Network,
+    weights: &[Array2<f64>],
+    targets: &[Option<u32>],
+    method: &dyn Method,
+    activations: Option<&Activations<'_>>,
+) -> Result<(Network, Vec<LayerReport>), NetworkError> {
+    let layers: Vec<_> = network.dense_layers().collect();
+    if weights.len() != layers.len() {
+        return Err(NetworkError::Weights { layer: None, found: vec![weights.len()], needed: vec![layers.len()] });
+    }
+    for (real, (layer, dense)) in weights.iter().zip(layers) {
+        if real.dim() != dense.weights.dim() {
+            let (found, needed) = (real.shape().to_vec(), dense.weights.shape().to_vec());
+            return Err(NetworkError::Weights { layer: Some(layer.name.clone()), found, needed });
+        }
+    }
+    quantize_all(network, Some(weights), targets, method, activations)
+}
+
+fn quantize_all(
+    network: &Network,
+    real: Option<&[Array2<f64>]>,
+    targets: &[Option<u32>],
+    method: &dyn Method,
+    activations: Option<&Activations<'_>>,
+) -> Result<(Network, Vec<LayerReport>), NetworkError> {
     network.validate().map_err(NetworkError::Invalid)?;
     let layers = network.dense_layers().count();
     if targets.len() != layers {
@@ -46,16 +82,19 @@ pub fn quantize_network(
     let mut reports = Vec::new();
     let places: Vec<usize> =
         (0..network.layers.len()).filter(|&i| matches!(network.layers[i].op, Op::Dense(_))).collect();
-    for (place, &target) in places.into_iter().zip(targets) {
+    for (i, (place, &target)) in places.into_iter().zip(targets).enumerate() {
         let before = width(&result, place);
+        let real = real.and_then(|real| real.get(i));
         match target {
-            Some(accumulator) if before > accumulator => {
-                reports.push(constrain(network, &mut result, place, accumulator, method, activations)?);
+            Some(accumulator) if before > accumulator || real.is_some() => {
+                let task = Task { place, accumulator, real };
+                reports.push(constrain(network, &mut result, &task, method, activations)?);
             }
-            _ => reports.push(LayerReport::unchanged(&result, place, target, before)),
+            _ => reports.push(LayerReport::unchanged(&result, place, target, before, real)),
         }
     }
-    if reports.iter().any(|r| r.changed) {
+    // With weights that were real the result may be the rounding that was there.
+    if result != *network {
         result.notes.push(format!("weights constrained by {} after training", method.name()));
     }
     result.validate().map_err(NetworkError::Invalid)?;
@@ -70,12 +109,21 @@ fn width(network: &Network, place: usize) -> u32 {
     dense.weights.rows().into_iter().map(|row| SignSums::of(row).interval(range).width()).max().unwrap_or(1)
 }
 
+/// One layer to be quantized.
+struct Task<'a> {
+    /// Which layer of the network.
+    place: usize,
+    /// Bits that it may use.
+    accumulator: u32,
+    /// What its weights are roundings of, in units of their scales.
+    real: Option<&'a Array2<f64>>,
+}
+
 /// Quantizes one layer of `result` in place; `source` is the network as it was.
 fn constrain(
     source: &Network,
     result: &mut Network,
-    place: usize,
-    accumulator: u32,
+    &Task { place, accumulator, real }: &Task<'_>,
     method: &dyn Method,
     activations: Option<&Activations<'_>>,
 ) -> Result<LayerReport, NetworkError> {
@@ -97,7 +145,7 @@ fn constrain(
         (Some(was), Some(is)) => Some(Calibration { source: was.view(), quantized: is.view() }),
         _ => None,
     };
-    let weights = dense.weights.mapv(|w| w as f64);
+    let weights = real.map_or_else(|| dense.weights.mapv(|w| w as f64), Clone::clone);
     let weight_type = match dense.weight_type.sign {
         // The smallest type that has a 0 beside -1 and +1.
         Signedness::Bipolar => DataType { narrow: true, ..DataType::signed(2) },
