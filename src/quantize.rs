@@ -186,6 +186,9 @@ fn refused(error: NetworkError) -> Error {
             WeightError::NoBitWidth { needed, .. } => {
                 Some(format!("{needed} bits, or a method that chooses weights one by one (sign-split)"))
             }
+            WeightError::Misses { needed, .. } => {
+                Some(format!("--accumulator {layer}={needed}, or a method that changes weights (sign-split)"))
+            }
             _ => None,
         },
         _ => None,

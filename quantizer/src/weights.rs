@@ -185,9 +185,13 @@ pub fn quantize(problem: &Problem<'_>, method: &dyn Method) -> Result<Quantized,
     let range = problem.input.range();
     let widths: Vec<u32> =
         choice.codes.axis_iter(Axis(0)).into_par_iter().map(|row| SignSums::of(row).interval(range).width()).collect();
-    match widths.iter().position(|&width| width > problem.accumulator) {
-        Some(channel) => Err(WeightError::Misses { channel, needed: widths[channel], allowed: problem.accumulator }),
-        None => Ok(Quantized { choice, widths }),
+    // The widest channel, the first of equals: its width is what the layer needs.
+    let widest = widths.iter().copied().enumerate().max_by_key(|&(c, width)| (width, std::cmp::Reverse(c)));
+    match widest {
+        Some((channel, needed)) if needed > problem.accumulator => {
+            Err(WeightError::Misses { channel, needed, allowed: problem.accumulator })
+        }
+        _ => Ok(Quantized { choice, widths }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use generator::dataflow::{Dataflow, Kind};
 use generator::lower::{LowerOptions, lower};
 use ndarray::Array2;
-use quantizer::certificate::{Targets, check};
+use quantizer::certificate::{Certificate, Targets, check};
 use quantizer::datatype::DataType;
 use quantizer::import::{ImportOptions, import};
 use quantizer::network::{Network, TensorId};
@@ -53,30 +53,45 @@ fn accuracy_against_accumulator_width() {
     let activations = |n: &Network, TensorId(id): TensorId| {
         golden::run_all(n, calibration.view()).map(|mut all| all.swap_remove(id)).map_err(|e| e.to_string())
     };
-    println!("\nTFC_2W2A, MNIST test set, right of 10,000; every accumulator P bits\n");
-    println!("| method | P = 10 | 9 | 8 | 7 | 6 | 5 | 4 |\n|---|---|---|---|---|---|---|---|");
-    let mut lowest = 10_000;
-    for name in NAMES {
-        let method = by_name(name, None).unwrap();
-        let mut cells = Vec::new();
-        for p in (4..=10).rev() {
-            let targets = Targets::All(p).resolve(&network).unwrap();
-            match quantize_network(&network, &targets, method.as_ref(), Some(&activations)) {
-                Ok((quantized, _)) => {
-                    assert_eq!(check(&quantized, &Targets::All(p)).unwrap(), vec![], "{name}, P = {p}");
-                    let right = correct(&quantized);
-                    lowest = lowest.min(right);
-                    cells.push(right.to_string());
-                    // At the exact width nothing has to change.
-                    assert!(p < 10 || right == 9660, "{name}: {right}");
+    let exact: Vec<u32> =
+        Certificate::of(&network).unwrap().layers.iter().map(|layer| layer.accumulator.exact).collect();
+    assert_eq!(exact, [10, 7, 7, 7]);
+    let one_for_all = |k: u32| vec![10 - k; 4];
+    // Not below the single bit that every accumulator has.
+    let each_its_own = |k: u32| exact.iter().map(|e| e.saturating_sub(k).max(1)).collect::<Vec<_>>();
+    let tables: [(&str, &dyn Fn(u32) -> Vec<u32>); 2] =
+        [("every accumulator P bits", &one_for_all), ("every accumulator its exact width - k", &each_its_own)];
+    for (title, widths) in tables {
+        println!("\nTFC_2W2A, MNIST test set, right of 10,000; {title}\n");
+        println!("| method | {} |", (0..=6).map(|k| format!("{:?}", widths(k))).collect::<Vec<_>>().join(" | "));
+        println!("|---{}|", "|---".repeat(7));
+        let mut lowest = 10_000;
+        for name in NAMES {
+            let method = by_name(name, None).unwrap();
+            let mut cells = Vec::new();
+            for k in 0..=6 {
+                let targets = Targets::InOrder(widths(k));
+                let resolved = targets.resolve(&network).unwrap();
+                match quantize_network(&network, &resolved, method.as_ref(), Some(&activations)) {
+                    Ok((quantized, _)) => {
+                        assert_eq!(check(&quantized, &targets).unwrap(), vec![], "{name}, k = {k}");
+                        let right = correct(&quantized);
+                        lowest = lowest.min(right);
+                        cells.push(right.to_string());
+                        // At the exact width nothing has to change.
+                        assert!(k > 0 || right == 9660, "{name}: {right}");
+                    }
+                    Err(NetworkError::Layer {
+                        source: WeightError::NoBitWidth { .. } | WeightError::TooNarrow { .. },
+                        ..
+                    }) => cells.push("-".to_owned()),
+                    Err(e) => panic!("{name}, k = {k}: {e}"),
                 }
-                Err(NetworkError::Layer { source: WeightError::NoBitWidth { .. }, .. }) => cells.push("-".to_owned()),
-                Err(e) => panic!("{name}, P = {p}: {e}"),
             }
+            println!("| {name} | {} |", cells.join(" | "));
         }
-        println!("| {name} | {} |", cells.join(" | "));
+        assert!(lowest < 9000, "six bits cost nothing at all? {lowest}");
     }
-    assert!(lowest < 9000, "four bits cost nothing at all? {lowest}");
 }
 
 /// Gives every accumulator of the dataflow `bits` bits.
@@ -104,7 +119,7 @@ fn witnesses_overflow_and_quantized_networks_do_not() {
         };
         let shape = [random.size(8, 40), random.size(2, 12)];
         let network = mlp(seed, &shape, input, DataType::signed(random.within(2, 5) as u32), DataType::unsigned(2));
-        let exact = quantizer::certificate::Certificate::of(&network).unwrap().layers[0].accumulator.exact;
+        let exact = Certificate::of(&network).unwrap().layers[0].accumulator.exact;
         for p in exact.saturating_sub(3).max(5)..exact {
             let targets = Targets::All(p);
             let mut dataflow = lower(&network, &LowerOptions::default()).unwrap();

@@ -91,7 +91,9 @@ snug::import::keras
 snug::import::float
 
   × 'float.onnx' is a float model: it has no Quant, BipolarQuant or MultiThreshold node
-  help: quantize it, then export a quantized PyTorch model with Brevitas:
+  help: quantize it without training:
+            snug quantize MODEL --weight-bits 4 --activation-bits 4 --accumulator 16 --method sign-split --calibration DATA -o OUT.safetensors
+        or quantize it in training, then export a quantized PyTorch model with Brevitas:
             from brevitas.export import export_qonnx
             export_qonnx(model, args=torch.zeros(1, 784), export_path="model.onnx")"#,
     );
