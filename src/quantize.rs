@@ -96,7 +96,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let network = &model.network;
     let mut targets = match &args.accumulator {
         Some(text) => text.parse::<Targets>()?.resolve(network)?,
-        None if args.method == EXACT => vec![None; network.dense_layers().count()],
+        None if args.method == EXACT => vec![None; network.matrix_layers().count()],
         None => {
             let help = Some("--accumulator 12, or 12,12,16 in layer order, or f.10=12,f.13=16 by name".to_owned());
             return Err(usage(format!("--method {} needs a width to meet", args.method), help));
@@ -152,7 +152,7 @@ fn open(args: &Args, calibration: Option<&InputArgs>) -> Result<(Model, Option<V
 
 /// Takes the targets away from layers that are to be kept.
 fn keep(network: &Network, names: &[String], targets: &mut [Option<u32>]) -> Result<(), Error> {
-    let layers: Vec<_> = network.dense_layers().map(|(layer, _)| layer).collect();
+    let layers: Vec<_> = network.matrix_layers().map(|matrix| matrix.layer).collect();
     for name in names.iter().map(|n| n.trim()) {
         let place = match name {
             "first" => (!layers.is_empty()).then_some(0),

@@ -143,7 +143,7 @@ pub fn quantize(
     let network = &imported.network;
     let of = |layer: &Layer| weights.get(&network.tensor(layer.output).name).cloned();
     let of = |layer: &Layer| of(layer).ok_or_else(|| FloatError::Unknown { layer: layer.name.clone() });
-    let weights = network.dense_layers().map(|(layer, _)| of(layer)).collect::<Result<_, _>>()?;
+    let weights = network.matrix_layers().map(|matrix| of(matrix.layer)).collect::<Result<_, _>>()?;
     Ok(Quantized { imported, weights })
 }
 

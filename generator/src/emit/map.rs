@@ -7,13 +7,15 @@ use super::search;
 use crate::dataflow::{Map, MapFunction, Stream};
 use quantizer::datatype::Signedness;
 
-/// The context of an input map whose module is called `name`.
-pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream) -> Context {
+/// The context of a map whose module is called `name`.
+/// `pins`: it reads what the pins carry, and reports codes that their type excludes.
+pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream, pins: bool) -> Context {
     let index_bits = index_bits(map);
     let span = |lane: usize, bits: usize| format!("{}:{}", (lane + 1) * bits - 1, lane * bits);
     Context {
         module: name.to_owned(),
         task: task(map),
+        pins,
         pipeline: map.pipeline(),
         s_bits: input.width(),
         s_type: type_name(input.encoding),
@@ -103,10 +105,10 @@ fn index_bits(map: &Map) -> usize {
 fn task(map: &Map) -> String {
     match &map.function {
         MapFunction::Clamp => format!("the codes {} as they are; any other is read as the nearest", map.legal),
-        MapFunction::Table(t) if t.len() == 1 => "every code of the pins to its code, by table".to_owned(),
-        MapFunction::Table(t) => format!("every code of the pins to its code, by one of {} tables", t.len()),
+        MapFunction::Table(t) if t.len() == 1 => "every code to its code, by table".to_owned(),
+        MapFunction::Table(t) => format!("every code to its code, by one of {} tables", t.len()),
         MapFunction::Search { channels, .. } => {
-            format!("every code of the pins to its code, by binary search ({} functions)", channels.len())
+            format!("every code to its code, by binary search ({} functions)", channels.len())
         }
     }
 }

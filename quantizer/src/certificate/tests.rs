@@ -27,11 +27,11 @@ fn one_layer(weights: ndarray::Array2<i64>, input: DataType) -> Network {
 /// Derives the accumulators' ranges and types again.
 fn refresh(network: &mut Network) {
     for layer in network.layers.clone() {
-        let ranges = crate::reach::output_ranges(&layer.op, network.tensor(layer.input())).unwrap();
+        let inputs: Vec<_> = layer.inputs.iter().map(|&id| network.tensor(id)).collect();
+        let ranges = crate::reach::output_ranges(&layer.op, &inputs).unwrap();
+        let datatype = crate::reach::output_type(&layer.op, &inputs, &ranges);
         let output = &mut network.tensors[layer.output.0];
-        if let Op::Dense(_) = layer.op {
-            output.datatype = crate::reach::accumulator_type(&ranges).unwrap();
-        }
+        output.datatype = datatype.unwrap_or(output.datatype);
         output.ranges = ranges;
     }
 }

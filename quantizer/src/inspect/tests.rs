@@ -16,7 +16,7 @@ fn keys_of_the_contract() {
     dense.weights.fill(1);
     dense.weights.slice_mut(s![1, ..]).fill(0);
     let output = network.layers[2].output;
-    let ranges = crate::reach::output_ranges(&network.layers[2].op, &network.tensors[2]).unwrap();
+    let ranges = crate::reach::output_ranges(&network.layers[2].op, &[&network.tensors[2]]).unwrap();
     network.tensors[output.0].datatype = crate::reach::accumulator_type(&ranges).unwrap();
     network.tensors[output.0].ranges = ranges;
     network.label_grid = Ok(LabelGrid { multiplier: vec![1; 3], offset: vec![0; 3] });

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::network::Scale;
+use crate::network::{Dense, Scale};
 use crate::testing::{Limits, mlp, network};
 
 #[test]
@@ -36,6 +36,7 @@ fn random_networks_are_valid_and_varied() {
                         seen.insert("dead channel");
                     }
                 }
+                other => panic!("{other:?} in a perceptron"),
             }
             if output.datatype.narrow {
                 seen.insert("narrow");

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::{Choice, Quantized};
 use super::width;
-use crate::network::{Network, Op};
+use crate::network::{MatrixLayer, Network};
 
 /// One layer's figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ impl LayerReport {
         let layer = &network.layers[place];
         debug_assert_eq!(before, width(network, place));
         let (mut zeros, mut all, mut zero_channels, mut error) = (0, 0, 0, 0.0);
-        if let Op::Dense(dense) = &layer.op {
+        if let Some(dense) = MatrixLayer::of(layer) {
             all = dense.weights.len();
             if let Some(real) = real {
                 let scales: Vec<f64> = network.tensor(layer.output).scale.iter().flatten().map(|s| s.factor).collect();
