@@ -165,3 +165,6 @@ fn concatenated(shape: &[usize], inputs: &[&[usize]]) -> Result<Vec<usize>, Stri
     joined[0] = channels;
     Ok(joined)
 }
+
+#[cfg(test)]
+mod tests;

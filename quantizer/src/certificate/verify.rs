@@ -135,10 +135,9 @@ impl Report {
                 return self.differ("at", word(at.is_some()), word(window.is_some()));
             }
         };
-        if let Some((_, [height, width])) = image(&output.shape) {
-            if let Some([i, j]) = [max_at, min_at].into_iter().find(|[i, j]| i >= &height || j >= &width) {
-                return self.differ("at", format!("[{i}, {j}]"), format!("{height} by {width} places"));
-            }
+        let (_, [height, width]) = image(&output.shape).unwrap_or((0, [1, 1]));
+        if let Some([i, j]) = [max_at, min_at].into_iter().find(|&[i, j]| i >= height || j >= width) {
+            return self.differ("at", format!("[{i}, {j}]"), format!("{height} by {width} places"));
         }
         let attains = |x: &[i64], at| -> BigInt {
             let on_image = matrix.columns_at(at, input);

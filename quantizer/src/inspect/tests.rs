@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::network::LabelGrid;
-use crate::testing::{Limits, mlp, network};
+use crate::testing::{Limits, conv_network, mlp, network};
 
 #[test]
 fn keys_of_the_contract() {
@@ -58,6 +58,40 @@ fn every_random_network_has_a_table() {
         }
     }
     assert!(maps > 20);
+}
+
+#[test]
+fn convolutions_count_at_every_place() {
+    let mut seen = std::collections::HashSet::new();
+    for seed in 0..300 {
+        let network = conv_network(seed, Limits::default());
+        let table = inspect(&network).unwrap();
+        let mut macs = 0;
+        for (row, layer) in table.layers.iter().zip(&network.layers) {
+            let kind = serde_json::to_value(row.kind).unwrap();
+            seen.insert(kind.as_str().unwrap().to_owned());
+            match &layer.op {
+                Op::Conv(conv) => {
+                    // Every output value is one row's dot product.
+                    assert_eq!(row.macs as usize, row.outputs * conv.weights.ncols());
+                    assert_eq!(row.weights.as_ref().unwrap().total, conv.weights.len());
+                }
+                Op::Dense(dense) => assert_eq!(row.macs as usize, dense.weights.len()),
+                Op::Add(_) | Op::SumPool(_) => {
+                    let sum = row.sum.unwrap();
+                    assert!(sum.used <= sum.exact);
+                    let reached = network.tensor(layer.output).ranges.iter().map(|r| r.signed_width()).max().unwrap();
+                    assert!(reached <= sum.used, "{row:?}");
+                }
+                _ => assert_eq!(row.macs, 0),
+            }
+            assert_eq!(row.sum.is_some(), matches!(layer.op, Op::Add(_) | Op::SumPool(_)));
+            assert_eq!(row.accumulator.is_some(), matches!(layer.op, Op::Dense(_) | Op::Conv(_)));
+            macs += row.macs;
+        }
+        assert_eq!(table.macs, macs);
+    }
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }
 
 #[test]
