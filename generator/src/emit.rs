@@ -54,7 +54,10 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
-                add(name.clone(), templates.render(&map::context(&name, m, input, output, module.input() == StreamId(0)))?);
+                add(
+                    name.clone(),
+                    templates.render(&map::context(&name, m, input, output, module.input() == StreamId(0)))?,
+                );
             }
             Kind::MatrixVector(unit) => {
                 for p in 0..unit.pe {

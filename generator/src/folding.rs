@@ -167,7 +167,8 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
 fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
     // Part of a place's channels, or whole places: no other number of columns comes out of a window in one beat.
     let places = shape.columns / shape.channels;
-    let simds = divisors(shape.channels).into_iter().chain(divisors(places).into_iter().skip(1).map(|p| p * shape.channels));
+    let simds =
+        divisors(shape.channels).into_iter().chain(divisors(places).into_iter().skip(1).map(|p| p * shape.channels));
     let all = simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd }));
     let fewest_lanes = |f: &LayerFolding| if first { f.simd.min(shape.channels) } else { 0 };
     all.filter(|f| shape.cycles(*f) <= interval)

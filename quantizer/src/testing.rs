@@ -13,7 +13,7 @@ use crate::reach::{elements, output_ranges, output_type};
 use crate::shape::output_shape;
 
 pub use conv::conv_network;
-pub use reference::{assert_promises, evaluate};
+pub use reference::{assert_promises, evaluate, evaluate_with};
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]

@@ -201,7 +201,10 @@ pub fn quantize(problem: &Problem<'_>, method: &dyn Method) -> Result<Quantized,
 }
 
 /// The first element for which `found` holds, with its row and column; rows are searched in parallel.
-fn first<T: Copy + Send + Sync>(matrix: ArrayView2<'_, T>, found: impl Fn(&T) -> bool + Sync) -> Option<(usize, usize, T)> {
+fn first<T: Copy + Send + Sync>(
+    matrix: ArrayView2<'_, T>,
+    found: impl Fn(&T) -> bool + Sync,
+) -> Option<(usize, usize, T)> {
     let row = (0..matrix.nrows()).into_par_iter().find_first(|&r| matrix.row(r).iter().any(&found))?;
     matrix.row(row).iter().position(&found).map(|column| (row, column, matrix[[row, column]]))
 }

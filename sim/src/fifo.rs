@@ -19,7 +19,9 @@ pub enum FifoError {
     #[error(transparent)]
     Run(#[from] CycleError),
     /// The bounded queues made it slower.
-    #[error("with the depths found a frame takes {bounded} cycles, {unbounded} without bounds; this is a defect of snug")]
+    #[error(
+        "with the depths found a frame takes {bounded} cycles, {unbounded} without bounds; this is a defect of snug"
+    )]
     Slower {
         /// Cycles between frames with the depths found.
         bounded: u64,

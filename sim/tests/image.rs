@@ -18,7 +18,8 @@ const LIMITS: Limits = Limits { layers: 4, width: 6, bits: 4 };
 
 fn design(network: &Network, seed: u64) -> Option<Dataflow> {
     // Every third at the fastest that windows allow, the others slower.
-    let folding = if seed % 3 == 0 { FoldingRequest::Default } else { FoldingRequest::Interval(900 + 400 * (seed % 5)) };
+    let folding =
+        if seed % 3 == 0 { FoldingRequest::Default } else { FoldingRequest::Interval(900 + 400 * (seed % 5)) };
     match lower(network, &LowerOptions { folding, top: None, output: Output::Logits }) {
         Ok(mut dataflow) => {
             sim::fifo::size(&mut dataflow).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
@@ -50,8 +51,9 @@ fn the_cycle_engine_computes_what_the_network_means() {
         let Some(dataflow) = design(&network, seed) else { continue };
         built += 1;
         let x = inputs(&network, seed, 3);
-        let run = cycle::run(&dataflow, x.view(), &cycle::Options::default())
-            .unwrap_or_else(|e| panic!("seed {seed}: {e}\n{:#?}", network.layers.iter().map(|l| &l.node).collect::<Vec<_>>()));
+        let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap_or_else(|e| {
+            panic!("seed {seed}: {e}\n{:#?}", network.layers.iter().map(|l| &l.node).collect::<Vec<_>>())
+        });
         assert_eq!(run.trapped, 0, "seed {seed}: {:?}", run.traps.first());
         assert_eq!(run.result, expected(&network, &x), "seed {seed}");
     }

@@ -11,7 +11,10 @@ pub fn parts(place: &Place, all: &mut Vec<ModuleCost>) {
     let (input, output) = (place.input, place.output);
     match &place.module.kind {
         Kind::Window(w) => {
-            let (y, x) = (bits_for((w.image[0] + w.window.span()[0]) as u64), bits_for((w.image[1] + w.window.span()[1]) as u64));
+            let (y, x) = (
+                bits_for((w.image[0] + w.window.span()[0]) as u64),
+                bits_for((w.image[1] + w.window.span()[1]) as u64),
+            );
             let address = bits_for(w.depth as u64 - 1);
             // Two comparisons of coordinates, the address step, the count of free places.
             let bits = 6 * (x + y) + 5 * address;
@@ -45,7 +48,8 @@ pub fn parts(place: &Place, all: &mut Vec<ModuleCost>) {
             let (lanes, bits) = (input.lanes as u64, u64::from(output.encoding.bits));
             let factors = a.factors.iter().filter(|f| f.unsigned_abs() != 1).count() as u64;
             let lane = bits * (1 + 2 * factors);
-            let tree = Cost::lut(lane * lanes).with_ff(bits * lanes).with_carry(lanes * bits.div_ceil(4) * (1 + factors));
+            let tree =
+                Cost::lut(lane * lanes).with_ff(bits * lanes).with_carry(lanes * bits.div_ceil(4) * (1 + factors));
             let memory = Cost::default().with_ff(2 * input.width() as u64);
             all.push(place.fixed("add", vec![(Part::Tree, tree), (Part::Memory, memory)]));
             exit(place, a.queue_depth, 2, true, all);
@@ -80,7 +84,11 @@ fn buffer(width: u64, depth: u64) -> Cost {
         return fixed::memory(width, depth, 2).with_ff(width);
     }
     // Half a block is 512 x 36 (or deeper and narrower: 16 kbit in powers of two).
-    let halves = if depth <= 512 { width.div_ceil(36) } else { depth.div_ceil(16384.max(depth) / width.max(1)).max((width * depth).div_ceil(16384)) };
+    let halves = if depth <= 512 {
+        width.div_ceil(36)
+    } else {
+        depth.div_ceil(16384.max(depth) / width.max(1)).max((width * depth).div_ceil(16384))
+    };
     Cost { bram: halves, ..Cost::default() }
 }
 

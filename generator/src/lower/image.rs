@@ -28,7 +28,8 @@ impl Builder<'_> {
         let windows = window.output(size).unwrap_or([1, 1]);
         let border = window.pad_begin != [0, 0] || window.pad_end != [0, 0];
         if border && stream.encoding.decode(stream.encoding.encode(fill)) != fill {
-            let reason = format!("its padded border is {fill}, which its input's codes do not have; quantize to a type with 0");
+            let reason =
+                format!("its padded border is {fill}, which its input's codes do not have; quantize to a type with 0");
             return Err(unsupported(stage.layer, &reason));
         }
         let places = window.kernel[0] * window.kernel[1];
@@ -49,8 +50,10 @@ impl Builder<'_> {
                 if chunks_inner { (beat / chunks, beat % chunks) } else { (beat % places, beat / places) };
             (place, chunk * stream.lanes + lane)
         };
-        let positions: Vec<(usize, usize)> =
-            (0..unit.beats()).flat_map(|b| (0..stream.lanes).map(move |l| (b, l))).map(|(b, l)| position(b, l)).collect();
+        let positions: Vec<(usize, usize)> = (0..unit.beats())
+            .flat_map(|b| (0..stream.lanes).map(move |l| (b, l)))
+            .map(|(b, l)| position(b, l))
+            .collect();
         let order = positions.iter().map(|&(place, p)| stream.order[p] * places + place).collect();
         let range = |r: Range| if border { r.hull(Range::new(fill, fill)) } else { r };
         let ranges = positions.iter().map(|&(_, p)| range(stream.ranges[p])).collect();
@@ -115,7 +118,14 @@ impl Builder<'_> {
         self.repeat(stage, [d.block, d.block], true, input, (0..channels).collect())
     }
 
-    fn repeat(&mut self, stage: &Stage, factor: [usize; 2], split: bool, input: StreamId, order: Vec<usize>) -> StreamId {
+    fn repeat(
+        &mut self,
+        stage: &Stage,
+        factor: [usize; 2],
+        split: bool,
+        input: StreamId,
+        order: Vec<usize>,
+    ) -> StreamId {
         let layer = stage.layer.name.as_str();
         let stream = self.streams[input.0].clone();
         let (from, to) = (self.network.tensor(stage.inputs[0]), self.network.tensor(stage.output));

@@ -13,7 +13,12 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// A coefficient that does not fit the adder.
-    pub(super) fn add(&mut self, stage: &Stage, coefficients: &[i64], first: StreamId) -> Result<StreamId, GenerateError> {
+    pub(super) fn add(
+        &mut self,
+        stage: &Stage,
+        coefficients: &[i64],
+        first: StreamId,
+    ) -> Result<StreamId, GenerateError> {
         let layer = stage.layer.name.as_str();
         let tensor = self.network.tensor(stage.output);
         let mut sum = self.plain(first, layer);

@@ -33,13 +33,19 @@ impl Orders {
                     Work::Add(_) => Some(asked.clone().unwrap_or_else(|| natural(input))),
                     Work::Concat => match &asked {
                         Some(order) if !order.is_sorted() => {
-                            return Err(unsupported(stage.layer, "depth to space right behind a Concat is not supported"));
+                            return Err(unsupported(
+                                stage.layer,
+                                "depth to space right behind a Concat is not supported",
+                            ));
                         }
                         _ => Some(natural(input)),
                     },
                     Work::DepthToSpace(d) => match &asked {
                         Some(order) if !order.is_sorted() => {
-                            return Err(unsupported(stage.layer, "depth to space behind depth to space is not supported"));
+                            return Err(unsupported(
+                                stage.layer,
+                                "depth to space behind depth to space is not supported",
+                            ));
                         }
                         _ => Some(parts(*d, channels(input))),
                     },

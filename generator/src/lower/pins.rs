@@ -42,9 +42,11 @@ impl Builder<'_> {
         let per_channel = if flat { pixels } else { 1 };
         let ranges: Vec<Range> = order.iter().map(|&i| tensor.ranges[i / per_channel]).collect();
         // The first matrix behind the pins, a flatten looked through.
-        let matrix = graph.stages.iter().find_map(|s| matches!(s.work, Work::Matrix(_)).then(|| foldings.get(&s.layer.name)));
+        let matrix =
+            graph.stages.iter().find_map(|s| matches!(s.work, Work::Matrix(_)).then(|| foldings.get(&s.layer.name)));
         let simd = matrix.flatten().map_or(1, |f| f.simd);
-        let lanes = if flat { simd.min(order.len()) } else { divisor_from(channels, self.image_lanes(reader, channels, simd)) };
+        let lanes =
+            if flat { simd.min(order.len()) } else { divisor_from(channels, self.image_lanes(reader, channels, simd)) };
         let encoding = Encoding { bits: tensor.datatype.bits, sign: tensor.datatype.sign };
         let id = self.stream("input", &tensor.name, lanes, encoding, order.clone(), ranges.clone(), vectors);
 
@@ -53,8 +55,12 @@ impl Builder<'_> {
         let requant = matches!(first[..], [i] if matches!(graph.stages[i].work, Work::Requant(_)));
         if tensor.datatype.narrow && !requant {
             let mapped = self.stream("codes", &tensor.name, lanes, encoding, order, ranges, vectors);
-            let mut map =
-                Map { function: MapFunction::Clamp, select: Vec::new(), legal: tensor.datatype.range(), queue_depth: 0 };
+            let mut map = Map {
+                function: MapFunction::Clamp,
+                select: Vec::new(),
+                legal: tensor.datatype.range(),
+                queue_depth: 0,
+            };
             map.queue_depth = round_trip(map.pipeline(), 1);
             self.module("input_map", "input", vec![id], vec![mapped], Kind::Map(map));
         }

@@ -32,8 +32,15 @@ impl Builder<'_> {
             capacity: (room + largest) / unit,
         };
         let name = format!("{}_x{lanes}", stream.name);
-        let output = self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
-        self.module(&format!("{}_width", sanitize(layer)), layer, vec![input], vec![output], Kind::WidthConverter(converter));
+        let output =
+            self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
+        self.module(
+            &format!("{}_width", sanitize(layer)),
+            layer,
+            vec![input],
+            vec![output],
+            Kind::WidthConverter(converter),
+        );
         output
     }
 
@@ -51,7 +58,15 @@ impl Builder<'_> {
         let stream = self.streams[input.0].clone();
         let fifo = Fifo { depth: stream.vector_beats() + 1 };
         let name = format!("{}_buffered", stream.name);
-        let output = self.stream(&name, &stream.tensor, stream.lanes, stream.encoding, stream.order, stream.ranges, stream.vectors);
+        let output = self.stream(
+            &name,
+            &stream.tensor,
+            stream.lanes,
+            stream.encoding,
+            stream.order,
+            stream.ranges,
+            stream.vectors,
+        );
         self.module(&format!("{}_fifo", sanitize(layer)), layer, vec![input], vec![output], Kind::Fifo(fifo));
         output
     }
@@ -109,7 +124,14 @@ impl Builder<'_> {
         self.last()
     }
 
-    pub(super) fn module(&mut self, name: &str, layer: &str, inputs: Vec<StreamId>, outputs: Vec<StreamId>, kind: Kind) {
+    pub(super) fn module(
+        &mut self,
+        name: &str,
+        layer: &str,
+        inputs: Vec<StreamId>,
+        outputs: Vec<StreamId>,
+        kind: Kind,
+    ) {
         let name = self.names.identifier(name);
         self.modules.push(Module { name, layer: layer.to_owned(), inputs, outputs, kind });
     }

@@ -9,11 +9,7 @@ pub fn evaluate(network: &Network, sample: &[i64]) -> Vec<Vec<i128>> {
 }
 
 /// As [`evaluate`], each tensor changed by `adjust` before anything reads it.
-pub fn evaluate_with(
-    network: &Network,
-    sample: &[i64],
-    adjust: impl Fn(TensorId, &mut Vec<i128>),
-) -> Vec<Vec<i128>> {
+pub fn evaluate_with(network: &Network, sample: &[i64], adjust: impl Fn(TensorId, &mut Vec<i128>)) -> Vec<Vec<i128>> {
     let mut tensors: Vec<Vec<i128>> = vec![Vec::new(); network.tensors.len()];
     tensors[network.input.0] = sample.iter().map(|&x| i128::from(x)).collect();
     adjust(network.input, &mut tensors[network.input.0]);

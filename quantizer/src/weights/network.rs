@@ -153,7 +153,9 @@ fn constrain(
     let problem =
         Problem { weights: weights.view(), weight_type, input: tensor.datatype, accumulator, calibration: None };
     let quantized = match (&was, &is) {
-        (Some(was), Some(is)) => with_data(&problem, &matrix, [result.tensor(input), result.tensor(output)], [was, is], method),
+        (Some(was), Some(is)) => {
+            with_data(&problem, &matrix, [result.tensor(input), result.tensor(output)], [was, is], method)
+        }
         _ => quantize(&problem, method),
     };
     let quantized = quantized.map_err(|source| NetworkError::Layer { layer: name.clone(), source })?;
@@ -232,6 +234,10 @@ fn raw(network: &Network, tensor: TensorId) -> bool {
     }
 }
 
+#[cfg(test)]
+pub(super) use columns::of as columns_for_tests;
+#[cfg(test)]
+pub(super) use refit::behind as try_refit_for_tests;
 #[cfg(test)]
 pub(super) use refit::steps as steps_for_tests;
 

@@ -48,9 +48,7 @@ impl<'a> Machine<'a> {
         let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => {
-                Machine::Fifo(Fifo::new(f.depth, input.lanes))
-            }
+            Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, input.lanes)),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
