@@ -341,6 +341,8 @@ pub struct MapLane {
     pub word_bits: usize,
     /// The code at word width.
     pub value: String,
+    /// Which functions fall, where some do and some do not.
+    pub direction: Option<Direction>,
     /// Result of the search.
     pub y: String,
 }

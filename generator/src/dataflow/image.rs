@@ -37,10 +37,11 @@ impl Window {
     }
 
     /// Buffer for windows that never wait for a pixel which could have come in time: the rows that a window spans but
-    /// one, the rows that come while a row of windows is sent, and the pixels of two windows.
+    /// one, the rows that come while a row of windows is sent (they come in bursts where a pool or a stride is before), and
+    /// the pixels of two windows.
     pub fn full_rate_depth(&self) -> usize {
         let span = self.window.span();
-        let rows = span[0] - 1 + self.window.stride[0] - 1;
+        let rows = span[0] - 1 + self.window.stride[0];
         let pixels = rows * self.image[1] + span[1] + 2 * self.window.stride[1];
         let padded = pixels + self.window.pad_begin[1];
         let least = self.least_depth() + 2 * self.window.stride[1] * self.chunks;

@@ -1,6 +1,6 @@
 //! Prints the input map and its lane.
 
-use hw_templates::{LanePorts, Map as Context, MapLane, Select, Table};
+use hw_templates::{Direction, LanePorts, Map as Context, MapLane, Select, Table};
 
 use super::expression::{counter_bits, pack, resize, type_name, word};
 use super::search;
@@ -64,6 +64,7 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
         stages: Vec::new(),
         word_bits: 1,
         value: String::new(),
+        direction: None,
         y: String::new(),
     };
     match &map.function {
@@ -87,7 +88,17 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
                 search::stages(*search, channels, *word_bits, *word_bits, |k| (format!("index{k}"), index_bits));
             lane.word_bits = *word_bits as usize;
             lane.value = resize("x", x_bits, signed, *word_bits);
-            lane.y = search::code(*search, y, None);
+            let falling = channels.iter().filter(|c| c.falling).count();
+            let direction = match falling {
+                0 => None,
+                n if n == channels.len() => Some("1'b1"),
+                _ => {
+                    let flags = channels.iter().map(|c| u8::from(c.falling)).collect();
+                    lane.direction = Some(Direction { address: format!("index{}", search.bits), flags });
+                    Some("falling")
+                }
+            };
+            lane.y = search::code(*search, y, direction);
         }
     }
     lane

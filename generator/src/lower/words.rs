@@ -60,7 +60,9 @@ pub fn map_function(channels: &[&Steps], legal: Range, pins: Encoding) -> (MapFu
             })
         })
         .collect();
-    let (search, encoding) = search_for(&distinct);
+    let (mut search, encoding) = search_for(&distinct);
+    // A map has at least one stage, even where all codes are one constant.
+    search.bits = search.bits.max(1);
     let function = if pins.bits <= TABLE_BITS {
         let code = |s: &Steps, word: u64| s.apply(pins.decode(word).clamp(legal.lo, legal.hi));
         MapFunction::Table(distinct.iter().map(|s| (0..1u64 << pins.bits).map(|w| code(s, w)).collect()).collect())
