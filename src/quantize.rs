@@ -134,8 +134,11 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Fine)
 }
 
+/// Real weights, a matrix for each layer that has accumulators.
+type RealWeights = Vec<Array2<f64>>;
+
 /// The model; and, if it is a float one, its real weights.
-fn open(args: &Args, calibration: Option<&InputArgs>) -> Result<(Model, Option<Vec<Array2<f64>>>), Error> {
+fn open(args: &Args, calibration: Option<&InputArgs>) -> Result<(Model, Option<RealWeights>), Error> {
     if let Some(file) = float::open(&args.model) {
         let (model, weights) = float::quantize(&file, &args.model, &args.bits, calibration)?;
         return Ok((model, Some(weights)));

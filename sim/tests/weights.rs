@@ -93,17 +93,17 @@ impl Mnist {
         let one_for_all = |k: u32| vec![widest - k; self.exact.len()];
         // Not below the single bit that every accumulator has.
         let each_its_own = |k: u32| self.exact.iter().map(|e| e.saturating_sub(k).max(1)).collect::<Vec<_>>();
-        let tables: [(&str, &dyn Fn(u32) -> Vec<u32>); 2] =
-            [("every accumulator P bits", &one_for_all), ("every accumulator its exact width - k", &each_its_own)];
-        for (what, widths) in tables {
+        let all: Vec<_> = (0..=6).map(one_for_all).collect();
+        let own: Vec<_> = (0..=6).map(each_its_own).collect();
+        for (what, widths) in [("every accumulator P bits", all), ("every accumulator its exact width - k", own)] {
             println!("\n{title}, MNIST test set, right of 10,000; {what}\n");
-            println!("| method | {} |", (0..=6).map(|k| format!("{:?}", widths(k))).collect::<Vec<_>>().join(" | "));
+            println!("| method | {} |", widths.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | "));
             println!("|---{}|", "|---".repeat(7));
             let mut lowest = 10_000;
             for name in NAMES {
                 let mut cells = Vec::new();
-                for k in 0..=6 {
-                    let found = self.quantized(name, widths(k)).map(|n| self.right(&n));
+                for (k, widths) in widths.iter().enumerate() {
+                    let found = self.quantized(name, widths.clone()).map(|n| self.right(&n));
                     // At the exact width nothing has to change.
                     assert!(k > 0 || found == Some(right), "{name}: {found:?}");
                     lowest = found.map_or(lowest, |n| lowest.min(n));
