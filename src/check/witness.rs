@@ -29,10 +29,12 @@ struct Picture {
 pub fn write(folder: &Path, network: &Network, violations: &[Violation]) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::Write { path: folder.to_path_buf(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let Some(picture) = picture(network) else { return Ok(vec![]) };
     let mut written = Vec::new();
     for violation in violations {
-        let Some(datatype) = image_type(network, &violation.layer) else { continue };
+        let Some((picture, datatype)) = image_of(network, &violation.layer) else { continue };
+        if picture.channels * picture.rows * picture.columns != violation.worst_input.len() {
+            continue;
+        }
         // Names of layers may hold what names of files may not.
         let safe = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
         let layer: String = violation.layer.chars().map(safe).collect();
@@ -58,20 +60,28 @@ fn picture(network: &Network) -> Option<Picture> {
     Some(Picture { channels, rows, columns })
 }
 
-/// The type of the codes that the layer of this name reads, if they are the image: the pins' own, or what a map behind the pins makes
-/// of each of them.
-fn image_type(network: &Network, layer: &str) -> Option<DataType> {
-    let has_accumulators = |op: &Op| !matches!(op, Op::Flatten | Op::Threshold(_));
-    let layer = network.layers.iter().find(|l| l.name == layer && has_accumulators(&l.op))?;
+/// What the layer of this name reads, with the type of its codes, if it is the image: the pins' own codes, or what a map behind the
+/// pins makes of each of them. Of a convolution, whose witness is a window, that much of the image.
+fn image_of(network: &Network, layer: &str) -> Option<(Picture, DataType)> {
+    let matrix = network.matrix_layers().find(|m| m.layer.name == layer)?;
+    let layer = matrix.layer;
     let mut tensor = layer.input();
     while tensor != network.input {
         let before = network.layers.iter().find(|l| l.output == tensor)?;
-        if has_accumulators(&before.op) {
+        if !matches!(before.op, Op::Flatten | Op::Threshold(_)) {
             return None;
         }
         tensor = before.input();
     }
-    Some(network.tensor(layer.input()).datatype)
+    let picture = match matrix.window {
+        Some(window) => {
+            let channels = matrix.k() / matrix.taps().max(1);
+            let [rows, columns] = window.kernel;
+            matches!(channels, 1 | 3).then_some(Picture { channels, rows, columns })?
+        }
+        None => picture(network)?,
+    };
+    Some((picture, network.tensor(layer.input()).datatype))
 }
 
 fn draw(out: &mut BufWriter<std::fs::File>, p: Picture, datatype: DataType, codes: &[i64]) -> std::io::Result<()> {
