@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use quantizer::network::{Network, Op};
 
 use crate::error::GenerateError;
+use crate::prune::prune;
+use crate::stages::{Stage, Stages, Work, stages};
 
 /// PE and SIMD of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +39,13 @@ struct Shape<'a> {
     channels: usize,
     /// Vectors of a frame.
     pixels: usize,
+    /// Rows and columns that are left without dead channels.
+    live: (usize, usize),
 }
 
 impl Shape<'_> {
     fn cycles(&self, f: LayerFolding) -> u64 {
-        (self.rows / f.pe * (self.columns / f.simd) * self.pixels) as u64
+        (self.live.0.div_ceil(f.pe) * self.live.1.div_ceil(f.simd) * self.pixels) as u64
     }
 }
 
@@ -60,7 +64,9 @@ pub struct Resolved {
 /// A layer that is not there (with the nearest name), a PE or SIMD that does not divide, an interval that is 0 or that
 /// no folding reaches.
 pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, GenerateError> {
-    let shapes = shapes(network);
+    let mut graph = stages(network)?;
+    prune(&mut graph);
+    let shapes = shapes(&graph);
     let elements = network.tensor(network.input).shape.iter().product::<usize>() as u64;
     let (floor, slowest_layer) = floor(network);
     let none = BTreeMap::new();
@@ -92,28 +98,25 @@ pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, 
     Ok(Resolved { layers, interval })
 }
 
-fn shapes(network: &Network) -> Vec<Shape<'_>> {
-    let shape = |l: &quantizer::network::Layer| -> Option<(usize, usize, usize, usize)> {
-        match &l.op {
-            Op::Dense(d) => Some((d.weights.nrows(), d.weights.ncols(), d.weights.ncols(), 1)),
-            Op::Conv(c) => {
+fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {
+    let shape = |stage: &Stage<'a>| {
+        let Work::Matrix(matrix) = &stage.work else { return None };
+        let layer = stage.layer;
+        let (rows, columns) = match &layer.op {
+            Op::Conv(conv) => {
                 // Groups are built as one matrix with zeros.
-                let channels = network.tensor(l.input()).shape[0];
-                let places = c.window.kernel[0] * c.window.kernel[1];
-                let pixels = network.tensor(l.output).shape[1..].iter().product();
-                Some((c.weights.nrows(), channels * places, channels, pixels))
+                let channels = graph.network.tensor(layer.input()).shape[0];
+                (conv.weights.nrows(), channels * matrix.places())
             }
-            _ => None,
-        }
+            Op::Dense(dense) => dense.weights.dim(),
+            _ => return None,
+        };
+        let pixels =
+            if matrix.window.is_some() { graph.network.tensor(layer.output).shape[1..].iter().product() } else { 1 };
+        let live = (matrix.rows.len(), matrix.columns.len());
+        Some(Shape { name: &layer.name, rows, columns, channels: columns / matrix.places(), pixels, live })
     };
-    network
-        .layers
-        .iter()
-        .filter_map(|l| {
-            let (rows, columns, channels, pixels) = shape(l)?;
-            Some(Shape { name: &l.name, rows, columns, channels, pixels })
-        })
-        .collect()
+    graph.stages.iter().filter_map(shape).collect()
 }
 
 /// The cycles of the slowest module whose width has a limit, and its layer: a window is read a place a cycle, an image

@@ -134,12 +134,12 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
                 let steps = channels(threshold, output.shape.first().copied().unwrap_or(1));
                 // Thresholds that alone read a layer's accumulators are found by the same module.
                 let before = stages.iter_mut().find(|s| s.output == layer.input() && readers[&s.output] == 1);
-                if let Some(Stage { work: Work::Matrix(matrix), output, .. }) = before {
-                    if matrix.steps.is_none() {
-                        matrix.steps = Some(steps);
-                        *output = layer.output;
-                        continue;
-                    }
+                if let Some(Stage { work: Work::Matrix(matrix), output, .. }) = before
+                    && matrix.steps.is_none()
+                {
+                    matrix.steps = Some(steps);
+                    *output = layer.output;
+                    continue;
                 }
                 Work::Requant(steps)
             }

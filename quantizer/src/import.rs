@@ -191,9 +191,17 @@ pub(crate) fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Resu
         // With or without the batch dimension.
         let full = if given.len() + 1 == dims.len() { [&[1], &given[..]].concat() } else { given.clone() };
         let fits = full.len() == dims.len()
-            && full.iter().zip(&dims).enumerate().all(|(i, (&g, &d))| g > 0 && (i == 0 || d.is_none_or(|d| d == g)));
+            && full
+                .iter()
+                .zip(&dims)
+                .enumerate()
+                .all(|(i, (&g, &d))| g > 0 && (i == 0 || i >= 2 || d.is_none_or(|d| d == g)));
         if !fits {
             return Err(GraphProblem::ShapeGiven { input: input.clone(), given, declared });
+        }
+        // Height and width may be others than in the file: a convolution takes any. What does not, says so.
+        if full.iter().zip(&dims).skip(2).any(|(&g, d)| d.is_some_and(|d| d != g)) {
+            notes.push(format!("input '{input}' has shape {full:?}, as --input-shape says; the file has {declared:?}"));
         }
         dims = full.into_iter().map(Some).collect();
     }

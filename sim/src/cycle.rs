@@ -226,8 +226,8 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         offered = offered || (at < source.beats && due && !options.stall.input_gap(cycle));
         let sink_ready = !options.stall.output_stall(cycle);
         let mut any = false;
-        for s in 0..streams {
-            valid[s] = ends.writer[s].map_or(offered, |(m, port)| machines[m].valid(port));
+        for (valid, writer) in valid.iter_mut().zip(&ends.writer) {
+            *valid = writer.map_or(offered, |(m, port)| machines[m].valid(port));
         }
         for s in 0..streams {
             let ready = match ends.reader[s] {

@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits { layers: 4, width: 6, bits: 4 };
 fn design(network: &Network, seed: u64) -> Option<Dataflow> {
     // Every third at the fastest that windows allow, the others slower.
     let folding =
-        if seed % 3 == 0 { FoldingRequest::Default } else { FoldingRequest::Interval(900 + 400 * (seed % 5)) };
+        if seed.is_multiple_of(3) { FoldingRequest::Default } else { FoldingRequest::Interval(900 + 400 * (seed % 5)) };
     match lower(network, &LowerOptions { folding, top: None, output: Output::Logits }) {
         Ok(mut dataflow) => {
             sim::fifo::size(&mut dataflow).unwrap_or_else(|e| panic!("seed {seed}: {e}"));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use quantizer::datatype::{Range, Signedness};
+use quantizer::network::{Layer, Op};
 
 use super::words::{search_for, search_words, weight_encoding, word_bits};
 use super::{Builder, divisor_from, padded, round_trip, sum_range};
@@ -40,7 +41,10 @@ impl Builder<'_> {
         let input = self.convert(input, simd, layer);
         let pe = folding.pe.min(matrix.rows.len());
         let neuron_folds = matrix.rows.len().div_ceil(pe);
-        let input = self.buffer(input, neuron_folds, layer);
+        let flattened =
+            |l: &Layer| l.op == Op::Flatten && l.output == stage.inputs[0] && l.input() != self.network.input;
+        let slow = self.network.layers.iter().any(flattened);
+        let input = self.buffer(input, neuron_folds, slow, layer);
         // Columns in the order in which the stream brings them.
         let stream = &self.streams[input.0];
         let place: HashMap<usize, usize> = matrix.columns.iter().enumerate().map(|(i, &c)| (c, i)).collect();

@@ -45,14 +45,14 @@ impl Builder<'_> {
     }
 
     /// Puts a queue for a whole vector before a unit that reads in bursts (it goes through its neuron folds between
-    /// them), where a width converter before it fills more slowly than the unit reads. Where lanes shrink or stay, the
-    /// writer's exit queue does that.
-    pub(super) fn buffer(&mut self, input: StreamId, neuron_folds: usize, layer: &str) -> StreamId {
+    /// them), where a width converter before it fills more slowly than the unit reads, or the vector is an image that comes
+    /// pixel by pixel (`slow`). Else the writer's exit queue does that.
+    pub(super) fn buffer(&mut self, input: StreamId, neuron_folds: usize, slow: bool, layer: &str) -> StreamId {
         let widened = self.modules.last().is_some_and(|m| match &m.kind {
             Kind::WidthConverter(w) => w.output_units > w.input_units,
             _ => false,
         });
-        if !widened || neuron_folds == 1 {
+        if !(widened || slow) || neuron_folds == 1 {
             return input;
         }
         let stream = self.streams[input.0].clone();

@@ -94,16 +94,7 @@ pub fn codes(builder: &mut Builder, signal: &Signal, node: &str, consumer: bool)
             "move it in front of the quantizer, or put another Quant node behind it",
         ));
     }
-    for pool in signal.moves.iter().filter(|m| matches!(m.what, Move::MaxPool(_))) {
-        // The maximum is that of codes; of values too only if those rise with the codes.
-        let before = pool.after.saturating_sub(quantized.len()).min(tail.len());
-        if moves::falls_together(&tail[..before]) {
-            return Err(Refusal::new(
-                format!("between the last quantizer and MaxPool '{}', values fall as codes rise", pool.node),
-                "put a Quant node right in front of the pooling, or behind it",
-            ));
-        }
-    }
+    rising_before_pools(signal)?;
     let elements: usize = builder.tensors[source.0].shape.iter().product();
     let channels = builder.channels(source);
     let mut tensor = builder.threshold(source, quantized, &signal.reshaped)?;
@@ -133,24 +124,59 @@ pub fn codes(builder: &mut Builder, signal: &Signal, node: &str, consumer: bool)
         factor.push(a);
         offset.push(c);
     }
-    let behind = |values| {
-        moves::behind(&Param::new(values), &signal.moves, channels).ok_or_else(|| {
-            Refusal::new(
-                "in front of it a DepthToSpace joins channels of different scales",
-                "quantize with one scale per tensor",
-            )
-        })
-    };
+    let behind = |values| moves::behind(&Param::new(values), &signal.moves, channels).ok_or_else(joined_apart);
     Ok(Quantized { tensor, factor: behind(factor)?, offset: behind(offset)? })
 }
 
-/// The signal with its thresholds built and its moves carried out.
+/// The refusal of parameters that differ between channels which a move makes one.
+fn joined_apart() -> Refusal {
+    Refusal::new(
+        "in front of it a DepthToSpace joins channels of different scales",
+        "quantize with one scale per tensor",
+    )
+}
+
+/// Refuses a MaxPool that stands behind values which fall as codes rise: its maximum is taken of codes.
+fn rising_before_pools(signal: &Signal) -> Result<(), Refusal> {
+    let (quantized, tail) = signal.split();
+    for pool in signal.moves.iter().filter(|m| matches!(m.what, Move::MaxPool(_))) {
+        let before = pool.after.saturating_sub(quantized.len()).min(tail.len());
+        if moves::falls_together(&tail[..before]) {
+            return Err(Refusal::new(
+                format!("between the last quantizer and MaxPool '{}', values fall as codes rise", pool.node),
+                "put a Quant node right in front of the pooling, or behind it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The signal with its thresholds built and its moves carried out on codes; functions behind the last quantizer stay.
 ///
 /// # Errors
-/// As [`codes`].
+/// If the signal is not quantized, or a function cannot be taken behind the moves.
 pub fn settle(builder: &mut Builder, signal: &Signal, node: &str) -> Result<Signal, Refusal> {
+    rising_before_pools(signal)?;
+    let (quantized, tail) = signal.split();
+    let channels = signal.tensor().map_or(1, |id| builder.channels(id));
+    let mut base = Signal { links: quantized.to_vec(), ..signal.clone() };
+    base.moves.iter_mut().for_each(|m| m.after = m.after.min(quantized.len()));
     let output = signal.moves.last().map(|m| m.output.clone()).unwrap_or_default();
-    Ok(codes(builder, signal, node, true)?.signal(signal.shape.clone(), node, &output))
+    let mut settled = codes(builder, &base, node, true)?.signal(signal.shape.clone(), node, &output);
+    for link in tail {
+        let mut apart = false;
+        let function = link.function.map(|p| {
+            moves::behind(p, &signal.moves, channels).unwrap_or_else(|| {
+                apart = true;
+                p.clone()
+            })
+        });
+        if apart {
+            return Err(joined_apart());
+        }
+        settled.links.push(Link { function, ..link.clone() });
+    }
+    Ok(settled)
 }
 
 /// A quantizer's values as functions of its codes.

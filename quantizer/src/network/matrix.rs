@@ -44,22 +44,11 @@ impl<'a> MatrixLayer<'a> {
         self.weights.ncols()
     }
 
-    /// Places of a kernel: 1 for a Dense.
-    pub fn taps(&self) -> usize {
-        self.window.map_or(1, |w| w.kernel[0] * w.kernel[1])
-    }
-
     /// The channels of `input` that row `row` reads.
     pub fn channels(&self, row: usize, input: &Tensor) -> Span<usize> {
         let each = input.ranges.len() / self.groups.max(1);
         let group = row / (self.weights.nrows() / self.groups.max(1)).max(1);
         group * each..(group + 1) * each
-    }
-
-    /// What every column of row `row` reads can reach, for a window that lies on the image as a whole.
-    pub fn column_ranges(&self, row: usize, input: &Tensor) -> Vec<Range> {
-        let taps = self.taps();
-        input.ranges[self.channels(row, input)].iter().flat_map(|&range| std::iter::repeat_n(range, taps)).collect()
     }
 
     /// Dot products of one sample for each row: places of the output.

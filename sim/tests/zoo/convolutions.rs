@@ -111,7 +111,7 @@ fn espcn() {
     let source = |pixel: usize| {
         let (c, y, x) = (pixel >> 16, pixel >> 8 & 255, pixel & 255);
         let channel = c * 4 + (y & 1) * 2 + (x & 1);
-        all[accumulators.0][[0, (channel << 14) + (y / 2 << 7) + x / 2]]
+        all[accumulators.0][[0, (channel << 14) + ((y / 2) << 7) + x / 2]]
     };
     let differ: Vec<(i64, i64, i64)> = outputs
         .iter()
