@@ -75,8 +75,8 @@ fn image_of(network: &Network, layer: &str) -> Option<(Picture, DataType)> {
     }
     let picture = match matrix.window {
         Some(window) => {
-            let channels = matrix.k() / matrix.taps().max(1);
             let [rows, columns] = window.kernel;
+            let channels = matrix.k() / (rows * columns).max(1);
             matches!(channels, 1 | 3).then_some(Picture { channels, rows, columns })?
         }
         None => picture(network)?,

@@ -44,5 +44,5 @@ pub fn of(codes: &Array2<i64>, matrix: &MatrixLayer<'_>, row: usize, input: &Ten
         count += 1;
     }
     // As many as were pushed: a vector has a code for each tap of each channel.
-    Array2::from_shape_vec((count, channels.len() * matrix.taps()), vectors).unwrap_or_default()
+    Array2::from_shape_vec((count, channels.len() * window.kernel[0] * window.kernel[1]), vectors).unwrap_or_default()
 }
