@@ -11,6 +11,8 @@ use crate::error::Error;
 use crate::files;
 use crate::model::ModelArgs;
 
+mod witness;
+
 /// Derive the accumulator certificate; with a target or a certificate, compare
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,6 +24,10 @@ pub struct Args {
     /// A certificate to be verified against the integers (a generated folder's own without it)
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Write worst-case inputs as PNG images to this folder, where the layer that overflows reads the network's input, and that is
+    /// an image (or a square of numbers)
+    #[arg(long, value_name = "DIR", requires = "accumulator")]
+    witness_dir: Option<PathBuf>,
     /// Write the certificate as JSON
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -37,6 +43,8 @@ struct Report {
     /// Which certificate was verified.
     certificate: Option<PathBuf>,
     layers: Vec<Line>,
+    /// Worst-case inputs that were drawn.
+    witnesses: Vec<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +83,11 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     };
     let layers = derived.layers.iter().enumerate().map(line).collect();
     let ok = violations.is_empty() && differences.is_empty();
-    let report = Report { ok, violations, differences, certificate: path, layers };
+    let witnesses = match &args.witness_dir {
+        Some(folder) => witness::write(folder, network, &violations)?,
+        None => vec![],
+    };
+    let report = Report { ok, violations, differences, certificate: path, layers, witnesses };
     if let Some(path) = &args.output {
         files::write(path, |out| std::io::Write::write_all(out, (crate::console::json(&derived) + "\n").as_bytes()))?;
     }
@@ -83,6 +95,13 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         console.print_json("snug.check/1", &report)?;
     } else {
         console.print(text(&report, targets.is_some()))?;
+        if let Some(folder) = &args.witness_dir {
+            console.print(format!(
+                "{} pictures of worst-case inputs in {}",
+                report.witnesses.len(),
+                folder.display()
+            ))?;
+        }
     }
     Ok(if ok { Outcome::Fine } else { Outcome::Failed })
 }

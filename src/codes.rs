@@ -20,6 +20,8 @@ pub enum Meaning<'a> {
     /// The codes of the network's first quantizer: real values become codes by it. The function takes the value and
     /// its channel.
     Quantized(&'a dyn Fn(&Rational, usize) -> i64),
+    /// The same in a network of snug's own: floats and pixels are real values, other integers are codes already.
+    Stored(&'a dyn Fn(&Rational, usize) -> i64),
     /// A declared type: the code `c` means `c / divisor`, before any mean and deviation, which the hardware applies.
     Declared {
         /// What codes are divided by.
@@ -179,7 +181,7 @@ pub fn codes(
 
 fn check(pins: &Pins, normalise: &Normalise, channels: usize) -> Result<(), CodeError> {
     let reason = match pins.meaning {
-        Meaning::Quantized(_) => None,
+        Meaning::Quantized(_) | Meaning::Stored(_) => None,
         Meaning::Declared { .. } => Some("the network's input type includes them already"),
         Meaning::Codes => Some("the network's pins carry integer codes, and nothing says what those mean"),
     };
@@ -209,7 +211,8 @@ enum Why {
 
 fn one(element: Element, channel: usize, pixels: bool, pins: &Pins, normalise: &Normalise) -> Result<i64, Why> {
     let code = match (&pins.meaning, element) {
-        (Meaning::Quantized(quantize), element) => {
+        (Meaning::Stored(_), Element::Integer(v)) if !pixels => BigInt::from(v),
+        (Meaning::Quantized(quantize) | Meaning::Stored(quantize), element) => {
             let value = match element {
                 Element::Integer(v) => Rational::from(BigInt::from(v)),
                 Element::Float(v, _) => exactly(v)?,
@@ -295,13 +298,14 @@ pub fn position(mut i: usize, shape: &[usize]) -> Vec<usize> {
 fn notes(samples: &Samples, pins: &Pins, normalise: &Normalise, pixels: bool) -> Vec<String> {
     let integers = !matches!(samples.values, Values::Floats(..));
     match pins.meaning {
-        Meaning::Quantized(_) if pixels && normalise.is_none() => {
+        Meaning::Quantized(_) | Meaning::Stored(_) if pixels && normalise.is_none() => {
             vec!["pixel bytes are taken as byte/255 (--input-type, --mean and --std say otherwise)".to_owned()]
         }
         Meaning::Quantized(_) if integers && !pixels && samples.kind != Kind::Table => {
             vec!["integer data are taken as real values (with --input-type they would be codes)".to_owned()]
         }
-        Meaning::Declared { .. } | Meaning::Codes if integers => {
+        Meaning::Stored(_) if pixels => Vec::new(),
+        Meaning::Declared { .. } | Meaning::Codes | Meaning::Stored(_) if integers => {
             vec![format!("integer data are taken as the pins' own codes ({})", pins.datatype)]
         }
         _ => Vec::new(),

@@ -216,6 +216,8 @@ fn model(error: &ModelError) -> (&'static str, Option<String>) {
 const BREVITAS: &str = "export a quantized PyTorch model with Brevitas:
     from brevitas.export import export_qonnx
     export_qonnx(model, args=torch.zeros(1, 784), export_path=\"model.onnx\")";
+const QUANTIZE: &str = "quantize it without training:
+    snug quantize MODEL --weight-bits 4 --activation-bits 4 --accumulator 16 --method sign-split --calibration DATA -o OUT.safetensors";
 const QKERAS: &str = "export a QKeras model with qonnx:
     from qonnx.converters import from_keras
     from_keras(model, output_path=\"model.onnx\")";
@@ -243,7 +245,9 @@ fn import(error: &ImportError) -> (&'static str, Option<String>) {
         ImportError::File(_) => ("import::file", None),
         ImportError::Graph { .. } => ("import::graph", None),
         ImportError::Qdq { .. } => ("import::qdq", Some(QDQ.to_owned())),
-        ImportError::Float { .. } => ("import::float", Some(format!("quantize it, then {BREVITAS}"))),
+        ImportError::Float { .. } => {
+            ("import::float", Some(format!("{QUANTIZE}\nor quantize it in training, then {BREVITAS}")))
+        }
         ImportError::Blocked { .. } => ("import::blocked", None),
     }
 }
@@ -298,8 +302,8 @@ fn codes(error: &CodeError) -> (&'static str, Option<String>) {
         CodeError::NoCode { .. } => (
             "data::code",
             Some(
-                "`snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes \
-                only, its .onnx file real values too"
+                "`snug inspect` shows what the pins carry; integers are such codes for a stored network or a generated \
+                folder, floats and pixels are quantized where it knows its first quantizer"
                     .to_owned(),
             ),
         ),

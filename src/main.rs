@@ -24,6 +24,7 @@ mod inspect;
 mod model;
 mod output_dir;
 mod progress;
+mod quantize;
 mod simulate;
 mod suggest;
 mod synth;
@@ -58,6 +59,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Generate(generate::Args),
+    Quantize(quantize::Args),
     Simulate(simulate::Args),
     Synth(synth::Args),
     Demo(demo::Args),
@@ -110,6 +112,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Compare(args) => compare::run(&args, console),
         Command::Generate(args) => generate::run(&args, console),
+        Command::Quantize(args) => quantize::run(&args, console),
         Command::Simulate(args) => simulate::run(&args, console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quantizer::import::{Chain, FirstQuant, ImportOptions, InputType, import};
+use quantizer::import::{Chain, FirstQuant, ImportOptions, Imported, InputType, import};
 use quantizer::network::Network;
 use quantizer::rational::Rational;
 use quantizer::store;
@@ -47,6 +47,8 @@ pub struct Model {
     pub normalise: Normalise,
     /// The generated folder, if the model is one.
     pub folder: Option<PathBuf>,
+    /// Whether it is a network of snug's own: integer data are codes then, as its vectors are.
+    pub stored: bool,
 }
 
 impl ModelArgs {
@@ -64,60 +66,78 @@ impl ModelArgs {
         if !path.exists() {
             return Err(ModelError::Missing { path: path.clone(), similar: similar(path) }.into());
         }
-        let (mean, std) = (numbers("--mean", &self.mean)?, numbers("--std", &self.std)?);
+        let normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
         if path.is_dir() {
             if !output_dir::is_ours(path) {
                 return Err(ModelError::Folder { path: path.clone() }.into());
             }
-            let model = self.stored(&path.join(STORED))?;
+            let model = self.stored(&path.join(STORED), normalise)?;
             return Ok(Model { folder: Some(path.clone()), ..model });
         }
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-            return self.stored(path);
+            return self.stored(path, normalise);
         }
+        let (options, normalise) = self.import_options()?;
+        let imported = import(path, &options)?;
+        Ok(Model::imported(imported, options.input_type, normalise))
+    }
+
+    /// What is said about the input of an .onnx file. Mean and deviation belong to a declared type, else to the data.
+    ///
+    /// # Errors
+    /// If a number or the type cannot be read.
+    pub fn import_options(&self) -> Result<(ImportOptions, Normalise), Error> {
+        let mut normalise = Normalise { mean: numbers("--mean", &self.mean)?, std: numbers("--std", &self.std)? };
         let mut options = ImportOptions { input_shape: self.input_shape.clone(), ..ImportOptions::default() };
-        let mut normalise = Normalise { mean, std };
         if let Some(text) = &self.input_type {
             let mut input_type: InputType = text.parse().map_err(ModelError::InputType)?;
             let Normalise { mean, std } = std::mem::take(&mut normalise);
             (input_type.mean, input_type.std) = (mean, std);
             options.input_type = Some(input_type);
         }
-        let imported = import(path, &options)?;
-        Ok(Model {
-            network: imported.network,
-            chains: imported.chains,
-            first_quant: imported.first_quant,
-            input_type: options.input_type,
-            normalise,
-            folder: None,
-        })
+        Ok((options, normalise))
     }
 
     /// Opens a stored network, which has settled its own input.
-    fn stored(&self, path: &Path) -> Result<Model, Error> {
+    fn stored(&self, path: &Path, normalise: Normalise) -> Result<Model, Error> {
+        let stored = store::load_stored(path).map_err(|source| Error::Store { path: path.to_path_buf(), source })?;
+        let settled = stored.first_quant.is_none();
         let options = [
             ("--input-type", self.input_type.is_some()),
             ("--input-shape", self.input_shape.is_some()),
-            ("--mean", !self.mean.is_empty()),
-            ("--std", !self.std.is_empty()),
+            // Where the file has its first quantizer, data may still be normalised in front of it.
+            ("--mean", settled && !self.mean.is_empty()),
+            ("--std", settled && !self.std.is_empty()),
         ];
         if let Some((option, _)) = options.into_iter().find(|(_, given)| *given) {
             return Err(ModelError::Settled { option, path: path.to_path_buf() }.into());
         }
-        let network = store::load(path).map_err(|source| Error::Store { path: path.to_path_buf(), source })?;
         Ok(Model {
-            network,
+            network: stored.network,
             chains: vec![],
-            first_quant: None,
+            first_quant: stored.first_quant,
             input_type: None,
-            normalise: Normalise::default(),
+            normalise,
             folder: None,
+            stored: true,
         })
     }
 }
 
 impl Model {
+    /// A model that has just been imported.
+    pub fn imported(imported: Imported, input_type: Option<InputType>, normalise: Normalise) -> Self {
+        Model {
+            network: imported.network,
+            chains: imported.chains,
+            first_quant: imported.first_quant,
+            input_type,
+            normalise,
+            folder: None,
+            stored: false,
+        }
+    }
+
     /// A file of the generated folder, if the model is one that has it.
     pub fn folder_file(&self, name: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(name)).filter(|path| path.is_file())
@@ -139,7 +159,8 @@ impl Model {
         match (&self.input_type, &self.first_quant) {
             (Some(input_type), _) => with(&pins(Meaning::Declared { divisor: input_type.divisor.clone() })),
             (None, Some(first)) => {
-                with(&pins(Meaning::Quantized(&|value: &Rational, channel| first.code(value, channel))))
+                let quantize = |value: &Rational, channel| first.code(value, channel);
+                with(&pins(if self.stored { Meaning::Stored(&quantize) } else { Meaning::Quantized(&quantize) }))
             }
             (None, None) => with(&pins(Meaning::Codes)),
         }

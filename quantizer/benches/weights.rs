@@ -1,5 +1,6 @@
 //! Time of sign-split on a large layer: projection, rounding and repair, and the projection in its usual form beside it.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
@@ -29,7 +30,7 @@ fn main() {
         let mut width = 0;
         let time = best(|| width = quantize(&problem, &SignSplit).map_or(0, |q| q.width()));
         println!(
-            "  sign-split, inputs {input}, P = {accumulator}: {time:.2?} (projection, rounding, repair, proof: {width} bits)"
+            "  sign-split, inputs {input}, P = {accumulator}: {time} (projection, rounding, repair, proof: {width} bits)"
         );
     }
     // The budget of one sign for 4-bit unsigned inputs and 13 bits.
@@ -41,16 +42,45 @@ fn main() {
     ] {
         let mut sum = 0.0;
         let time = best(|| sum = rows.par_iter().map(|row| threshold(row, radius)).sum::<f64>());
-        println!("  {name}: {time:.2?} (mean threshold {:.6})", sum / SIZE as f64);
+        println!("  {name}: {time} (mean threshold {:.6})", sum / SIZE as f64);
     }
 }
 
 /// The best of three runs.
-fn best(mut run: impl FnMut()) -> Duration {
+fn best(mut run: impl FnMut()) -> Time {
     let one = |run: &mut dyn FnMut()| {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), processor_time());
         run();
-        start.elapsed()
+        let busy = processor_time().zip(before).map(|(after, before)| after.saturating_sub(before));
+        Time { wall: start.elapsed(), busy }
     };
-    (0..3).map(|_| one(&mut run)).min().unwrap_or_default()
+    (0..3).map(|_| one(&mut run)).min_by_key(|t| (t.busy, t.wall)).unwrap_or_default()
+}
+
+/// What a run took.
+#[derive(Default)]
+struct Time {
+    wall: Duration,
+    /// Processor time of all threads, where the system tells.
+    busy: Option<Duration>,
+}
+
+impl Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} s", self.wall.as_secs_f64())?;
+        match self.busy {
+            // What it would take if nobody else used the processors.
+            Some(busy) => write!(f, " ({:.2} s a thread)", busy.as_secs_f64() / rayon::current_num_threads() as f64),
+            None => Ok(()),
+        }
+    }
+}
+
+/// User and system time of this process, in Linux' hundredths of a second.
+fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the command's closing parenthesis: fields 3 onwards; 14 and 15 are the times.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(10 * ticks))
 }

@@ -98,10 +98,15 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
 /// # Errors
 /// See [`ImportError`].
 pub fn import_file(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, ImportError> {
+    recognize(file.model.graph.as_ref().unwrap_or(&GraphProto::default()), &file.name)?;
+    import_graph(file, options)
+}
+
+/// [`import_file`] without looking for quantizers first: a graph that lacks them is refused node by node.
+pub(crate) fn import_graph(file: &OnnxFile, options: &ImportOptions) -> Result<Imported, ImportError> {
     let graph_error = |problem| ImportError::Graph { file: file.name.clone(), problem };
     let empty = GraphProto::default();
     let proto = file.model.graph.as_ref().unwrap_or(&empty);
-    recognize(proto, &file.name)?;
     let graph = graph::view(proto).map_err(graph_error)?;
     let (shape, batch, mut notes) = input_shape(&graph, options).map_err(graph_error)?;
     if graph.unused > 0 {
@@ -143,7 +148,7 @@ pub fn import_file(file: &OnnxFile, options: &ImportOptions) -> Result<Imported,
 }
 
 /// Refuses what is no QONNX by a message of its own.
-fn recognize(graph: &GraphProto, name: &str) -> Result<(), ImportError> {
+pub(crate) fn recognize(graph: &GraphProto, name: &str) -> Result<(), ImportError> {
     let qdq = |op: &str| {
         op.starts_with("QLinear")
             || matches!(
@@ -167,9 +172,9 @@ fn recognize(graph: &GraphProto, name: &str) -> Result<(), ImportError> {
 }
 
 /// The input's shape with a batch of 1, the batch size in the file if it is another, and notes.
-type InputShape = (Vec<usize>, Option<usize>, Vec<String>);
+pub(crate) type InputShape = (Vec<usize>, Option<usize>, Vec<String>);
 
-fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Result<InputShape, GraphProblem> {
+pub(crate) fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Result<InputShape, GraphProblem> {
     let input = &graph.input.name;
     let tensor = graph.input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let declared: Option<Vec<Option<usize>>> = tensor.and_then(|t| t.shape.as_ref()).map(|shape| {

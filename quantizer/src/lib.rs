@@ -6,6 +6,7 @@ pub mod bound;
 pub mod certificate;
 pub mod datatype;
 pub mod error;
+pub mod float;
 pub mod import;
 pub mod inspect;
 pub mod network;

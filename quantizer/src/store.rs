@@ -13,9 +13,13 @@
 //! | `layer.{i}.base` | `[functions]` | smallest code of each |
 //! | `layer.{i}.falling` | `[functions]` | 1 where the function falls |
 //!
+//! The metadata also keep how real values become the codes on the pins, where the network was imported with its first quantizer
+//! in front of them ([`Stored::first_quant`]): it belongs to the file and is no part of the network, nor of its [`hash`].
+//!
 //! Every entry has the smallest of the types I8, I16, I32, I64 that holds its values.
 
 mod graph;
+mod input;
 mod integers;
 
 use std::collections::HashMap;
@@ -27,6 +31,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::import::FirstQuant;
 use crate::network::Network;
 use crate::validate::Invalid;
 use graph::Graph;
@@ -84,9 +89,24 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// What quantizes the input cannot be understood.
+    #[error("the input's quantizer in the file is damaged: {what}")]
+    Input {
+        /// What is wrong.
+        what: String,
+    },
     /// The network breaks promises.
     #[error("the network is not valid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Invalid>),
+}
+
+/// A stored network with what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The integers.
+    pub network: Network,
+    /// How real values become the codes on the pins, if the file says so.
+    pub first_quant: Option<FirstQuant>,
 }
 
 /// The file's content for `network`; the same bytes for the same network.
@@ -94,8 +114,16 @@ pub enum StoreError {
 /// # Errors
 /// [`StoreError::Invalid`] if it could not be loaded again: the bytes of a network that breaks promises mean nothing.
 pub fn to_bytes(network: &Network) -> Result<Vec<u8>, StoreError> {
+    to_bytes_with(network, None)
+}
+
+/// [`to_bytes`] with the quantizer that stands in front of the pins.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn to_bytes_with(network: &Network, first_quant: Option<&FirstQuant>) -> Result<Vec<u8>, StoreError> {
     network.validate().map_err(StoreError::Invalid)?;
-    let (graph, entries) = Graph::of(network);
+    let (graph, entries) = Graph::of(network, first_quant);
     let graph = serde_json::to_string(&graph).map_err(StoreError::Graph)?;
     // A single metadata entry: more would come in the random order of a hash map.
     let metadata = HashMap::from([(KEY.to_owned(), graph)]);
@@ -105,8 +133,16 @@ pub fn to_bytes(network: &Network) -> Result<Vec<u8>, StoreError> {
 /// The network in a file's content.
 ///
 /// # Errors
-/// A [`StoreError`] for whatever is not as [`to_bytes`] writes it.
+/// A [`StoreError`] for whatever is not as [`to_bytes_with`] writes it.
 pub fn from_bytes(bytes: &[u8]) -> Result<Network, StoreError> {
+    stored(bytes).map(|s| s.network)
+}
+
+/// [`from_bytes`] with all that the file holds.
+///
+/// # Errors
+/// As [`from_bytes`].
+pub fn stored(bytes: &[u8]) -> Result<Stored, StoreError> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(StoreError::Format)?;
     let graph = header.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or(StoreError::NotSnug)?;
     // The version comes first: another one may have another graph.
@@ -116,10 +152,11 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Network, StoreError> {
     }
     let graph: Graph = serde_json::from_str(graph).map_err(StoreError::Graph)?;
     let mut entries = Entries::new(SafeTensors::deserialize(bytes).map_err(StoreError::Format)?);
-    let network = graph.network(&mut entries)?;
+    let (network, input) = graph.network(&mut entries)?;
     entries.all_used()?;
     network.validate().map_err(StoreError::Invalid)?;
-    Ok(network)
+    let first_quant = input.map(|input| input.first_quant(network.tensor(network.input))).transpose()?;
+    Ok(Stored { network, first_quant })
 }
 
 /// Writes `network` to `path`, whole or not at all.
@@ -146,8 +183,16 @@ pub fn save(network: &Network, path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// As [`from_bytes`], and [`StoreError::Io`].
 pub fn load(path: &Path) -> Result<Network, StoreError> {
+    load_stored(path).map(|s| s.network)
+}
+
+/// [`load`] with all that the file holds.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_stored(path: &Path) -> Result<Stored, StoreError> {
     let bytes = fs::read(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-    from_bytes(&bytes)
+    stored(&bytes)
 }
 
 /// SHA-256 of [`to_bytes`], lower-case hexadecimal: the identity of a network.

@@ -117,6 +117,11 @@ pub trait Method: Sync {
     /// What the command line calls it.
     fn name(&self) -> &'static str;
 
+    /// Whether it looks at calibration data.
+    fn wants_data(&self) -> bool {
+        false
+    }
+
     /// Chooses integers for a problem that [`quantize`] has found sensible. Nobody trusts the result: `quantize` verifies it.
     ///
     /// # Errors
@@ -178,17 +183,30 @@ pub fn quantize(problem: &Problem<'_>, method: &dyn Method) -> Result<Quantized,
     if choice.codes.dim() != (rows, columns) || choice.multipliers.len() != rows {
         return Err(WeightError::Method { method: method.name(), what: "codes of another shape".to_owned() });
     }
-    if let Some(((channel, tap), code)) = choice.codes.indexed_iter().find(|&(_, &q)| !choice.weight_type.holds(q)) {
+    if let Some((channel, tap, code)) = first(choice.codes.view(), |&q| !choice.weight_type.holds(q)) {
         let what = format!("channel {channel}, tap {tap}: {code} is no code of {}", choice.weight_type);
         return Err(WeightError::Method { method: method.name(), what });
     }
     let range = problem.input.range();
     let widths: Vec<u32> =
         choice.codes.axis_iter(Axis(0)).into_par_iter().map(|row| SignSums::of(row).interval(range).width()).collect();
-    match widths.iter().position(|&width| width > problem.accumulator) {
-        Some(channel) => Err(WeightError::Misses { channel, needed: widths[channel], allowed: problem.accumulator }),
-        None => Ok(Quantized { choice, widths }),
+    // The widest channel, the first of equals: its width is what the layer needs.
+    let widest = widths.iter().copied().enumerate().max_by_key(|&(c, width)| (width, std::cmp::Reverse(c)));
+    match widest {
+        Some((channel, needed)) if needed > problem.accumulator => {
+            Err(WeightError::Misses { channel, needed, allowed: problem.accumulator })
+        }
+        _ => Ok(Quantized { choice, widths }),
     }
+}
+
+/// The first element for which `found` holds, with its row and column; rows are searched in parallel.
+fn first<T: Copy + Send + Sync>(
+    matrix: ArrayView2<'_, T>,
+    found: impl Fn(&T) -> bool + Sync,
+) -> Option<(usize, usize, T)> {
+    let row = (0..matrix.nrows()).into_par_iter().find_first(|&r| matrix.row(r).iter().any(&found))?;
+    matrix.row(row).iter().position(&found).map(|column| (row, column, matrix[[row, column]]))
 }
 
 /// The smallest accumulator in which a weight other than 0 fits.
@@ -212,7 +230,7 @@ fn check(problem: &Problem<'_>) -> Result<(), WeightError> {
             return Err(WeightError::Datatype { datatype: t });
         }
     }
-    if let Some(((channel, tap), &value)) = weights.indexed_iter().find(|(_, w)| !w.is_finite()) {
+    if let Some((channel, tap, value)) = first(weights, |w| !w.is_finite()) {
         return Err(WeightError::NotFinite { channel, tap, value });
     }
     if let Some(Calibration { source, quantized }) = calibration {

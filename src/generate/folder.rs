@@ -53,7 +53,7 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     text("certificate.json", json(&certificate));
     text("io.json", json(&io::io(network, dataflow)));
     vectors.files(network, dataflow, &mut files)?;
-    files.insert(STORED.to_owned(), store::to_bytes(network).map_err(stored)?);
+    files.insert(STORED.to_owned(), store::to_bytes_with(network, model.first_quant.as_ref()).map_err(stored)?);
     Ok(files)
 }
 

@@ -6,6 +6,7 @@ mod compare;
 mod generate;
 mod inspect_check;
 mod messages;
+mod quantize;
 mod simulate;
 mod tool;
 mod zoo;

@@ -91,7 +91,9 @@ snug::import::keras
 snug::import::float
 
   × 'float.onnx' is a float model: it has no Quant, BipolarQuant or MultiThreshold node
-  help: quantize it, then export a quantized PyTorch model with Brevitas:
+  help: quantize it without training:
+            snug quantize MODEL --weight-bits 4 --activation-bits 4 --accumulator 16 --method sign-split --calibration DATA -o OUT.safetensors
+        or quantize it in training, then export a quantized PyTorch model with Brevitas:
             from brevitas.export import export_qonnx
             export_qonnx(model, args=torch.zeros(1, 784), export_path="model.onnx")"#,
     );
@@ -153,7 +155,7 @@ snug::data::folder
 snug::data::code
 
   × codes.npy: sample 0, element [0]: 16 is no code of u4, which the pins carry
-  help: `snug inspect` shows what the pins carry; a stored network or a generated folder takes such codes only, its .onnx file real values too",
+  help: `snug inspect` shows what the pins carry; integers are such codes for a stored network or a generated folder, floats and pixels are quantized where it knows its first quantizer",
     );
     place.npy("real.npy", &[1, 64], &vec![0.3f32; 64]);
     place.refuses(

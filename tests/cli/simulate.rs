@@ -66,7 +66,7 @@ fn stalls_change_the_cycles_and_not_the_outputs() {
 }
 
 #[test]
-fn a_stored_network_runs_on_codes() {
+fn a_stored_network_runs_on_codes_and_on_real_values() {
     let place = Place::new();
     assert_eq!(place.snug("generate digits.onnx -o out").code, 0);
     let (_, values) = place.read_npy::<f32>("test_inputs.npy");
@@ -74,8 +74,15 @@ fn a_stored_network_runs_on_codes() {
     let codes: Vec<i64> = values.iter().map(|&v| (v as i64).min(15)).collect();
     place.npy("codes.npy", &[360, 64], &codes);
     for model in ["out", "out/network.safetensors"] {
-        let json = place.json(&format!("simulate {model} --inputs codes.npy --labels test_labels.npy"), 0);
-        assert_eq!((json["correct"].as_u64(), json["mismatches"].as_u64()), (Some(351), Some(0)), "{model}");
+        // Integers are codes; floats are real values, quantized as the file's first quantizer does.
+        for inputs in ["codes.npy", "test_inputs.npy"] {
+            let json = place.json(&format!("simulate {model} --inputs {inputs} --labels test_labels.npy"), 0);
+            assert_eq!(
+                (json["correct"].as_u64(), json["mismatches"].as_u64()),
+                (Some(351), Some(0)),
+                "{model} {inputs}"
+            );
+        }
     }
 }
 

@@ -22,7 +22,7 @@ impl Place {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits");
-        for file in ["digits.onnx", "test_inputs.npy", "test_labels.npy", "brevitas_logits.npy"] {
+        for file in ["digits.onnx", "float.onnx", "test_inputs.npy", "test_labels.npy", "brevitas_logits.npy"] {
             std::fs::copy(digits.join(file), folder.path().join(file)).unwrap();
         }
         Place(folder)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::function::Function;
 use super::interval::{FloatInterval, RationalInterval};
 use super::number::{Number, Precision};
@@ -10,8 +12,23 @@ use crate::network::TensorId;
 
 /// A parameter: one number for all elements of a tensor, or equal blocks of elements in row-major order with a
 /// number each (channels, or single elements).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Vec<Real>", try_from = "Vec<Real>")]
 pub struct Param(Arc<[Real]>);
+
+impl From<Param> for Vec<Real> {
+    fn from(param: Param) -> Self {
+        param.values().to_vec()
+    }
+}
+
+impl TryFrom<Vec<Real>> for Param {
+    type Error = &'static str;
+
+    fn try_from(values: Vec<Real>) -> Result<Self, Self::Error> {
+        if values.is_empty() { Err("a parameter without numbers") } else { Ok(Param(values.into())) }
+    }
+}
 
 impl Param {
     /// From one number per block; at least one.
@@ -48,7 +65,8 @@ impl Param {
 }
 
 /// A function of a chain and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Link {
     /// Name of the ONNX node (of its output, if it has none).
     pub node: String,

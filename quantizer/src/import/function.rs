@@ -2,13 +2,15 @@
 //! every number domain.
 
 use num_traits::One;
+use serde::{Deserialize, Serialize};
 
 use super::number::{Number, Precision, Rounding};
 use super::real::Real;
 use crate::datatype::{DataType, Signedness};
 
 /// A monotone function of one real number with parameters of type `P`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Function<P> {
     /// `x * p`.
     Mul(P),
@@ -68,7 +70,8 @@ pub enum Function<P> {
 }
 
 /// `round(clamp(x / scale)) * scale`, or for a bipolar type `x >= 0 ? scale : -scale`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Quant<P> {
     /// Value of a step, positive.
     pub scale: P,

@@ -105,7 +105,7 @@ impl FirstQuant {
     ///
     /// # Errors
     /// If a function is not one of exact reals, such as Sigmoid.
-    pub(super) fn new(node: String, links: Vec<Link>, channels: usize) -> Result<Self, Refusal> {
+    pub(crate) fn new(node: String, links: Vec<Link>, channels: usize) -> Result<Self, Refusal> {
         let inexact = links.iter().find(|l| matches!(l.function, Function::Sigmoid | Function::Tanh));
         if let Some(link) = inexact {
             return Err(Refusal::new(

@@ -4,6 +4,8 @@
 //! or of rationals, and plain floats as executors use them. An operation answers `None` where its domain cannot
 //! decide or represent the result; a finer domain is asked then.
 
+use serde::{Deserialize, Serialize};
+
 use super::real::Real;
 
 /// A domain of numbers.
@@ -41,7 +43,8 @@ pub trait Number: Clone {
 pub struct Precision(pub u32);
 
 /// How `Quant` makes integers; QONNX's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// ROUND, HALF_EVEN: to nearest, ties to even.
     HalfEven,

@@ -5,6 +5,8 @@
 //! radicands are linearly independent over the rationals, so a number with a root in it is never 0, and refining
 //! an enclosure ends.
 
+mod text;
+
 use std::cmp::Ordering;
 
 use num_bigint::BigInt;

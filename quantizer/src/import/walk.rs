@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is known of a tensor; initializers are read when first asked for.
-    fn value(&mut self, name: &'a str) -> Result<Value, Refusal> {
+    pub(crate) fn value(&mut self, name: &'a str) -> Result<Value, Refusal> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
         }
@@ -338,7 +338,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The shape behind an operator that only changes it.
-    fn new_shape(
+    pub(crate) fn new_shape(
         &self,
         node: &NodeProto,
         signal: &Signal,
@@ -382,7 +382,8 @@ pub fn without_batch(shape: &[usize]) -> Vec<usize> {
     if shape.len() > 1 { shape[1..].to_vec() } else { shape.to_vec() }
 }
 
-fn constant_node(node: &NodeProto, constants: &[Option<&Constant>]) -> Result<Constant, Refusal> {
+/// The constant that a node of constants is.
+pub(crate) fn constant_node(node: &NodeProto, constants: &[Option<&Constant>]) -> Result<Constant, Refusal> {
     match node.op_type.as_str() {
         op if quant::is_quant(op) => {
             let spec = quant::spec(node, constants)?;

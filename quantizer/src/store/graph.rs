@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::input::Input;
 use super::integers::damaged;
 use super::{Entries, Integers, SCHEMA, StoreError};
 use crate::datatype::{DataType, Range};
+use crate::import::FirstQuant;
 use crate::network::{
     Add, Conv, Dense, DepthToSpace, LabelGrid, Layer, MatrixLayer, Network, Op, Scale, Source, Steps, Tensor, TensorId,
     Threshold, Window,
@@ -30,6 +32,9 @@ pub(super) struct Graph {
     notes: Vec<String>,
     tensors: Vec<Edge>,
     layers: Vec<Node>,
+    /// Optional, so that a network without one has the bytes that it always had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_quant: Option<Input>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +74,7 @@ enum Kind {
 
 impl Graph {
     /// The graph of a network, and the entries that hold its numbers.
-    pub(super) fn of(network: &Network) -> (Self, Vec<(String, Integers)>) {
+    pub(super) fn of(network: &Network, first_quant: Option<&FirstQuant>) -> (Self, Vec<(String, Integers)>) {
         let mut entries = Vec::new();
         let tensors = network.tensors.iter().enumerate().map(|(i, t)| {
             let ends: Vec<i64> = t.ranges.iter().flat_map(|r| [r.lo, r.hi]).collect();
@@ -116,12 +121,13 @@ impl Graph {
             notes: network.notes.clone(),
             tensors,
             layers,
+            first_quant: first_quant.map(Input::of),
         };
         (graph, entries)
     }
 
-    /// The network of this graph, with its numbers from `entries`; yet to be validated.
-    pub(super) fn network(self, entries: &mut Entries<'_>) -> Result<Network, StoreError> {
+    /// The network of this graph, with its numbers from `entries`, and its input's quantizer; yet to be validated.
+    pub(super) fn network(self, entries: &mut Entries<'_>) -> Result<(Network, Option<Input>), StoreError> {
         let tensors = self.tensors.into_iter().enumerate().map(|(i, edge)| {
             let Edge { name, shape, datatype, scale } = edge;
             Ok(Tensor { name, shape, datatype, ranges: ranges(i, entries)?, scale })
@@ -148,7 +154,7 @@ impl Graph {
             Ok(Layer { name, node, op, inputs, output })
         });
         let layers = layers.collect::<Result<_, StoreError>>()?;
-        Ok(Network {
+        let network = Network {
             name: self.name,
             source: self.source,
             tensors,
@@ -159,7 +165,8 @@ impl Graph {
             output_shape: self.output_shape,
             label_grid: self.label_grid,
             notes: self.notes,
-        })
+        };
+        Ok((network, self.first_quant))
     }
 }
 

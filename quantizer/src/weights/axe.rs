@@ -40,6 +40,10 @@ impl Method for Axe {
         }
     }
 
+    fn wants_data(&self) -> bool {
+        true
+    }
+
     fn choose(&self, problem: &Problem<'_>) -> Result<Choice, WeightError> {
         let Some(calibration) = problem.calibration else {
             return Err(WeightError::NoCalibration { method: self.name() });

@@ -32,20 +32,17 @@ impl Method for DeBruin {
             let weight_type = DataType { bits, narrow, ..problem.weight_type };
             let step = 1i64 << (most - bits);
             let choice = by_row(problem, |values| rounded(values, step, 1, weight_type.range()));
-            let misses = |row: ndarray::ArrayView1<i64>| {
+            let fits = |row: ndarray::ArrayView1<i64>| {
                 let (alpha, beta) = sign_sums(&row.to_vec());
-                !limits.hold(alpha, beta)
+                limits.hold(alpha, beta)
             };
-            match choice.codes.rows().into_iter().position(misses) {
-                None => {
-                    let multipliers = vec![Ratio::from_integer(step); choice.codes.nrows()];
-                    return Ok(Choice { multipliers, weight_type, ..choice });
-                }
-                Some(channel) => {
-                    let sums = SignSums::of(choice.codes.row(channel));
-                    missed = (channel, sums.interval(problem.input.range()).width());
-                }
+            if choice.codes.rows().into_iter().all(fits) {
+                let multipliers = vec![Ratio::from_integer(step); choice.codes.nrows()];
+                return Ok(Choice { multipliers, weight_type, ..choice });
             }
+            let widths =
+                choice.codes.rows().into_iter().map(|row| SignSums::of(row).interval(problem.input.range()).width());
+            missed = widths.enumerate().max_by_key(|&(c, width)| (width, std::cmp::Reverse(c))).unwrap_or_default();
         }
         let (channel, needed) = missed;
         Err(WeightError::NoBitWidth { accumulator: problem.accumulator, channel, needed })

@@ -99,15 +99,15 @@ pub enum WeightError {
     NoBitWidth {
         /// What was asked for.
         accumulator: u32,
-        /// A channel that misses it.
+        /// The channel that misses it by most.
         channel: usize,
-        /// What that channel needs with the fewest bits.
+        /// What that channel, and with it the layer, needs with the fewest bits.
         needed: u32,
     },
     /// The integers need a wider accumulator.
     #[error("channel {channel} needs {needed} accumulator bits, {allowed} are allowed")]
     Misses {
-        /// The first channel that does not fit.
+        /// The widest channel.
         channel: usize,
         /// Its exact width.
         needed: u32,

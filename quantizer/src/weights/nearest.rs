@@ -40,8 +40,10 @@ pub fn nearest_within(values: &[f64], codes: Range, limits: &Limits) -> Vec<i64>
 }
 
 fn rounded(u: f64, cap: i64) -> i64 {
-    // The cast saturates, and the cap is below 2^32.
-    (u.round() as i64).min(cap)
+    // The nearest integer to a magnitude, ties away from 0, without the call that `f64::round` is where the processor is not known. The
+    // difference is exact: magnitudes are at most 2^40.
+    let floor = u as i64;
+    (floor + i64::from(u - floor as f64 >= 0.5)).min(cap)
 }
 
 fn rounded_sum(magnitudes: &[f64], cap: i64) -> i128 {

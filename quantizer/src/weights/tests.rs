@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 //! Golden vectors, oracles, and the properties T1 to T10 that every method must hold.
 
+mod convolutions;
 mod golden;
 mod networks;
 mod optimum;

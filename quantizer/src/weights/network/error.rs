@@ -19,6 +19,19 @@ pub enum NetworkError {
         /// Layers with accumulators.
         layers: usize,
     },
+    /// Real weights that are not those of the network.
+    #[error(
+        "real weights of shape {found:?} where {needed:?} are needed{}",
+        layer.as_ref().map_or(String::new(), |l| format!(", layer '{l}'"))
+    )]
+    Weights {
+        /// The layer, if it is about one.
+        layer: Option<String>,
+        /// What was given: a shape, or how many matrices.
+        found: Vec<usize>,
+        /// What is needed.
+        needed: Vec<usize>,
+    },
     /// A layer has no answer.
     #[error("layer '{layer}': {source}")]
     Layer {

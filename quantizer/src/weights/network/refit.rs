@@ -24,6 +24,10 @@ pub fn behind(network: &mut Network, place: usize, factors: Vec<i64>) -> Result<
             (Op::Flatten, Some(factors)) => {
                 coarser.insert(output, spread(&factors, elements(&input.shape).unwrap_or(0)));
             }
+            // Sums and maxima of what counts k times less count k times less; k is positive.
+            (Op::MaxPool(_) | Op::SumPool(_) | Op::Upsample(_), Some(factors)) => {
+                coarser.insert(output, factors);
+            }
             (_, None) if layer.inputs.iter().all(|id| !coarser.contains_key(id)) => {}
             // Nothing else can take a factor.
             _ => return Err(NetworkError::Reader { layer: layer.name.clone() }),

@@ -1,9 +1,11 @@
 //! What became of a layer, for people.
 
+use ndarray::Array2;
 use serde::Serialize;
 
+use super::super::{Choice, Quantized};
 use super::width;
-use crate::network::{Network, Op};
+use crate::network::{MatrixLayer, Network};
 
 /// One layer's figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,12 +34,23 @@ pub struct LayerReport {
 
 impl LayerReport {
     /// A layer that was left alone.
-    pub(super) fn unchanged(network: &Network, place: usize, target: Option<u32>, before: u32) -> Self {
+    pub(super) fn unchanged(
+        network: &Network,
+        place: usize,
+        target: Option<u32>,
+        before: u32,
+        real: Option<&Array2<f64>>,
+    ) -> Self {
         let layer = &network.layers[place];
         debug_assert_eq!(before, width(network, place));
-        let (mut zeros, mut all, mut zero_channels) = (0, 0, 0);
-        if let Op::Dense(dense) = &layer.op {
+        let (mut zeros, mut all, mut zero_channels, mut error) = (0, 0, 0, 0.0);
+        if let Some(dense) = MatrixLayer::of(layer) {
             all = dense.weights.len();
+            if let Some(real) = real {
+                let scales: Vec<f64> = network.tensor(layer.output).scale.iter().flatten().map(|s| s.factor).collect();
+                let choice = Choice::on_grid(dense.weights.clone(), dense.weight_type);
+                error = Quantized { choice, widths: Vec::new() }.relative_error(real.view(), &scales);
+            }
             zeros = dense.weights.iter().filter(|&&w| w == 0).count();
             zero_channels = dense.weights.rows().into_iter().filter(|row| row.iter().all(|&w| w == 0)).count();
         }
@@ -48,7 +61,7 @@ impl LayerReport {
             before,
             exact: before,
             slack: target.and_then(|t| t.checked_sub(before)),
-            error: 0.0,
+            error,
             sparsity: zeros as f64 / all.max(1) as f64,
             zero_channels,
             largest_factor: 1,
