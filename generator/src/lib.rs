@@ -5,6 +5,7 @@ pub mod emit;
 pub mod error;
 pub mod estimate;
 pub mod folding;
+pub mod heap;
 pub mod lower;
 pub mod names;
 pub mod prune;

@@ -1,0 +1,218 @@
+//! Greedy compression: at each stage the rows that remove most bits a LUT, until the last row can take what is left.
+
+use super::{Heap, Row, Term, Wire};
+
+/// Bits removed per LUT below which a row of a middle stage waits for a better one, in quarters.
+const PATIENCE: usize = 6;
+
+/// Compresses `terms` and `constant` to one sum modulo `2^bits`, added to an accumulator if `accumulate` says so.
+///
+/// How many products are made by rows of two at the first stage, and how many wait for a ternary row (their wires are delayed), is
+/// tried out; the fewest LUTs win, then the fewest carry cells.
+pub fn compress(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate: bool) -> Heap {
+    let mut best = attempt(terms, constant, bits, accumulate, usize::MAX);
+    let first = best.rows.iter().filter(|r| r.stage == 0 && !r.ternary).count();
+    let step = (first / 64).max(1);
+    for held in (0..first).step_by(step) {
+        let other = attempt(terms, constant, bits, accumulate, held);
+        let key = |h: &Heap| (h.luts(), h.last_stage, h.carries());
+        if key(&other) < key(&best) {
+            best = other;
+        }
+    }
+    best
+}
+
+fn attempt(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate: bool, most: usize) -> Heap {
+    let mut columns: Vec<Vec<Term>> = vec![Vec::new(); bits];
+    for &(column, term) in terms {
+        columns[column].push(term);
+    }
+    for (bit, column) in columns.iter_mut().enumerate() {
+        if bit < 64 && constant >> bit & 1 == 1 {
+            column.push(Term::ONE);
+        }
+    }
+    let mut plan = Plan { columns, rows: Vec::new(), stage: 0, accumulate };
+    while plan.stage == 0 || !plan.ready() {
+        let next = plan.step(if plan.stage == 0 { most } else { 0 });
+        plan.columns.iter_mut().zip(next).for_each(|(column, new)| column.extend(new));
+        plan.stage += 1;
+    }
+    plan.finish(bits)
+}
+
+struct Plan {
+    columns: Vec<Vec<Term>>,
+    rows: Vec<Row>,
+    stage: usize,
+    accumulate: bool,
+}
+
+/// A row that could be built: lowest column, width, form.
+#[derive(Clone, Copy)]
+struct Candidate {
+    low: usize,
+    width: usize,
+    ternary: bool,
+    removed: usize,
+}
+
+impl Plan {
+    /// Whether the last row can take everything: with the accumulator and its restart two pins of a LUT are taken.
+    fn ready(&self) -> bool {
+        self.columns.iter().all(|c| {
+            let pins: usize = c.iter().map(Term::count).sum();
+            if self.accumulate { c.len() <= 2 && pins <= 2 } else { c.len() <= 3 && pins <= 4 }
+        })
+    }
+
+    /// Builds the rows of a stage, of them at most `pairs` rows of two; returns what they add to the columns.
+    fn step(&mut self, pairs: usize) -> Vec<Vec<Term>> {
+        let mut out: Vec<Vec<Term>> = vec![Vec::new(); self.columns.len()];
+        let mut pairs_left = pairs;
+        let mut placed = 0;
+        let mut patience = if self.stage == 0 { 0 } else { PATIENCE };
+        loop {
+            if self.stage > 0 && self.ready() {
+                break;
+            }
+            let allowed = |c: &Candidate| {
+                (c.ternary || pairs_left > 0 || patience == 0 && self.stage > 0) && 4 * c.removed >= patience * c.width
+            };
+            let best = self
+                .candidates()
+                .into_iter()
+                .filter(allowed)
+                // Most removed a LUT, then the longest.
+                .max_by(|a, b| {
+                    (a.removed * b.width, a.width, b.low).cmp(&(b.removed * a.width, b.width, a.low))
+                });
+            match best {
+                Some(candidate) => {
+                    pairs_left = pairs_left.saturating_sub(usize::from(!candidate.ternary));
+                    placed += 1;
+                    self.place(candidate, &mut out);
+                }
+                // Nothing good enough, and nothing done: take what there is.
+                None if placed == 0 && patience > 0 => patience = patience.saturating_sub(2),
+                None => break,
+            }
+        }
+        out
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let mut all = Vec::new();
+        for low in 0..self.columns.len() {
+            for ternary in [true, false] {
+                let fits = |c: usize| pick(&self.columns[c], ternary).is_some();
+                let width = (low..self.columns.len()).take_while(|&c| fits(c)).count();
+                if width == 0 {
+                    continue;
+                }
+                let spare = self.spare(low, ternary);
+                for width in [width, width.min(4)] {
+                    let outputs = match (ternary, self.columns.len() - low - width) {
+                        (_, 0) => width,
+                        (true, _) if width > 1 || spare > 0 => width + 2,
+                        _ => width + 1,
+                    };
+                    let inputs = width * if ternary { 3 } else { 2 } + spare;
+                    all.push(Candidate { low, width, ternary, removed: inputs.saturating_sub(outputs) });
+                }
+            }
+        }
+        all
+    }
+
+    /// Bare terms that the lowest column of a row has beside those that it adds, at most as many as carries go in.
+    fn spare(&self, low: usize, ternary: bool) -> usize {
+        let column = &self.columns[low];
+        let picked = pick(column, ternary).unwrap_or_default();
+        let bare = column.iter().enumerate().filter(|(i, t)| !picked.contains(i) && t.bare()).count();
+        bare.min(if ternary { 2 } else { 1 })
+    }
+
+    fn place(&mut self, candidate: Candidate, out: &mut [Vec<Term>]) {
+        let Candidate { low, width, ternary, .. } = candidate;
+        let columns = (low..low + width)
+            .map(|c| {
+                let picked = pick(&self.columns[c], ternary).unwrap_or_default();
+                remove(&mut self.columns[c], &picked)
+            })
+            .collect();
+        let mut row = Row { stage: self.stage, low, columns, ternary, carry_in: None, majority_in: None };
+        row.carry_in = self.take_bare(low);
+        if ternary {
+            row.majority_in = self.take_bare(low);
+        }
+        let index = self.rows.len();
+        for column in 0..width {
+            out[low + column].push(Term::wire(Wire::Sum { row: index, column }));
+        }
+        if let Some(above) = out.get_mut(low + width) {
+            if row.has_carry() {
+                above.push(Term::wire(Wire::Carry { row: index }));
+            }
+            if row.has_majority() {
+                above.push(Term::wire(Wire::Majority { row: index }));
+            }
+        }
+        self.rows.push(row);
+    }
+
+    fn take_bare(&mut self, column: usize) -> Option<Term> {
+        let at = self.columns[column].iter().position(Term::bare)?;
+        Some(self.columns[column].remove(at))
+    }
+
+    /// The last row, at stage 1 or later.
+    fn finish(mut self, bits: usize) -> Heap {
+        let low = if self.accumulate {
+            0
+        } else {
+            // Below the first column with anything to add, terms are the result themselves.
+            let single = |c: &Vec<Term>| c.is_empty() || (c.len() == 1 && c[0].bare());
+            self.columns.iter().take_while(|c| single(c)).count().min(bits - 1)
+        };
+        let direct: Vec<Option<Term>> = self.columns[..low].iter().map(|c| c.first().copied()).collect();
+        let carry_in = None;
+        let mut columns: Vec<Vec<Term>> = self.columns.drain(..).skip(low).collect();
+        if self.accumulate {
+            for (bit, column) in columns.iter_mut().enumerate() {
+                // The register, unless a row of the matrix starts.
+                column.push(Term::two_wires(Wire::Accumulator(bit), Wire::Restart, 0b0010));
+            }
+        }
+        self.rows.push(Row { stage: self.stage, low, columns, ternary: true, carry_in, majority_in: None });
+        Heap { bits, accumulate: self.accumulate, rows: self.rows, direct, last_stage: self.stage }
+    }
+}
+
+/// Terms of a column for a row: two, or three with at most four wires. Terms of two wires first, which cost nothing here and a LUT
+/// of their own elsewhere.
+fn pick(column: &[Term], ternary: bool) -> Option<Vec<usize>> {
+    let of = |wires: fn(usize) -> bool| column.iter().enumerate().filter(move |(_, t)| wires(t.count())).map(|(i, _)| i);
+    let double: Vec<usize> = of(|n| n == 2).collect();
+    let narrow: Vec<usize> = of(|n| n < 2).collect();
+    let (doubles, wanted) = if ternary { (double.len().min(1), 3) } else { (double.len().min(2), 2) };
+    if doubles + narrow.len() < wanted {
+        return None;
+    }
+    // Of the narrow ones those that no carry input could take, first.
+    let (complex, bare): (Vec<usize>, Vec<usize>) = narrow.into_iter().partition(|&i| !column[i].bare());
+    let mut picked: Vec<usize> = double.into_iter().take(doubles).collect();
+    picked.extend(complex.into_iter().chain(bare).take(wanted - doubles));
+    Some(picked)
+}
+
+fn remove(column: &mut Vec<Term>, picked: &[usize]) -> Vec<Term> {
+    let taken = picked.iter().map(|&i| column[i]).collect();
+    let mut index = 0;
+    column.retain(|_| {
+        index += 1;
+        !picked.contains(&(index - 1))
+    });
+    taken
+}
