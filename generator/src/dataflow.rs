@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use quantizer::datatype::{Range, Signedness};
 
+use crate::heap::Heap;
 use crate::reduction::Reduction;
 
 /// Index of a [`Stream`] in [`Dataflow::streams`].
@@ -307,6 +308,8 @@ pub struct Pe {
     pub weight_encodings: Vec<Encoding>,
     /// The planned sum of products.
     pub reduction: Reduction,
+    /// The same sum as a bit heap of 7-series cells, which then stands in the place of its products, adders and accumulator.
+    pub heap: Option<Heap>,
     /// Threshold words and direction per neuron fold; empty if accumulators leave.
     pub words: Vec<SearchWords>,
     /// Two's complement width of a threshold word, at least the accumulator's.

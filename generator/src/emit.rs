@@ -1,6 +1,7 @@
 //! From the dataflow to Verilog files. Same dataflow, same bytes.
 
 mod expression;
+mod heap;
 mod label_select;
 mod map;
 mod matrix_vector;
@@ -11,9 +12,9 @@ mod top;
 
 use std::collections::BTreeMap;
 
-use hw_templates::{FIXED, Templates};
+use hw_templates::{FIXED, Templates, XC7};
 
-use crate::dataflow::{Dataflow, Kind};
+use crate::dataflow::{Dataflow, Kind, Module};
 use crate::error::GenerateError;
 
 /// Text that stands at the head of every generated file.
@@ -48,6 +49,14 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     for fixed in FIXED {
         add(format!("{prefix}{}", fixed.name), fixed.text.to_owned());
     }
+    let heaps = |m: &Module| matches!(&m.kind, Kind::MatrixVector(u) if u.pes.iter().any(|p| p.heap.is_some()));
+    if dataflow.modules.iter().any(heaps) {
+        for fixed in XC7 {
+            // The device's own cells keep their names.
+            let own = if fixed.name.starts_with("snug_") { prefix.as_str() } else { "" };
+            add(format!("{own}{}", fixed.name), fixed.text.to_owned());
+        }
+    }
     for module in &dataflow.modules {
         let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
         let name = format!("{prefix}{}", module.name);
@@ -61,7 +70,10 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             Kind::MatrixVector(unit) => {
                 for p in 0..unit.pe {
                     let pe = format!("{name}_pe{p}");
-                    let context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    let mut context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    if let Some(plan) = &unit.pes[p].heap {
+                        context.heap = templates.render(&heap::context(plan, &unit.pes[p].reduction))?;
+                    }
                     add(pe, templates.render(&context)?);
                 }
                 add(name.clone(), templates.render(&matrix_vector::context(&name, module, unit, input, output))?);
@@ -80,7 +92,7 @@ fn prefixed(text: &str, prefix: &str) -> String {
     let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = String::with_capacity(text.len() + 256);
     for word in text.split_inclusive(|c| !identifier(c)) {
-        if FIXED.iter().any(|f| word.trim_end_matches(|c| !identifier(c)) == f.name) {
+        if FIXED.iter().chain(&XC7).any(|f| f.name.starts_with("snug_") && word.trim_end_matches(|c| !identifier(c)) == f.name) {
             out.push_str(prefix);
         }
         out.push_str(word);

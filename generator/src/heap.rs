@@ -15,9 +15,11 @@ mod compress;
 mod evaluate;
 mod terms;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-pub use compress::compress;
+pub use compress::{Reduced, compress, reduce};
 pub use terms::terms;
 
 /// A signal that terms are made of. Its delay is not part of it: a row of stage `s` reads it as of stage `s`.
@@ -157,6 +159,22 @@ impl Row {
         init
     }
 
+    /// Outputs that are kept: sums, and what goes out of the highest column, if the result has such a bit.
+    pub fn outputs(&self, bits: usize) -> usize {
+        let above = self.low + self.width() < bits;
+        self.width() + if !above { 0 } else { usize::from(self.has_carry()) + usize::from(self.has_majority()) }
+    }
+
+    /// The highest output that is kept: sums from 0 on, above them the carry, above that the majority.
+    pub fn highest(&self, bits: usize) -> usize {
+        let above = self.low + self.width() < bits;
+        match (above, self.has_majority(), self.has_carry()) {
+            (true, true, _) => self.width() + 1,
+            (true, false, true) => self.width(),
+            _ => self.width() - 1,
+        }
+    }
+
     /// Whether the highest column's majority can be 1.
     pub fn has_majority(&self) -> bool {
         self.ternary && self.columns.last().is_some_and(|c| c.len() >= 2)
@@ -196,6 +214,45 @@ impl Heap {
     /// `CARRY4` cells.
     pub fn carries(&self) -> usize {
         self.rows.iter().map(|r| r.width().div_ceil(4)).sum()
+    }
+
+    /// Puts the last row into a later stage.
+    pub fn extend(&mut self, last_stage: usize) {
+        if let Some(last) = self.rows.last_mut() {
+            last.stage = last_stage;
+            self.last_stage = last_stage;
+        }
+    }
+
+    /// Wires that a register holds for each stage from 1 on, because a row of that stage or a later one reads them and they were there
+    /// before.
+    pub fn delays(&self) -> Vec<Vec<Wire>> {
+        let mut until: BTreeMap<Wire, usize> = BTreeMap::new();
+        let mut read = |term: &Term, stage: usize| {
+            for wire in term.wires() {
+                let last = until.entry(wire).or_default();
+                *last = (*last).max(stage);
+            }
+        };
+        for row in &self.rows {
+            let carries = row.carry_in.iter().chain(&row.majority_in);
+            row.columns.iter().flatten().chain(carries).for_each(|t| read(t, row.stage));
+        }
+        self.direct.iter().flatten().for_each(|t| read(t, self.last_stage));
+        (1..=self.last_stage)
+            .map(|stage| {
+                let waits = |&(&wire, &last): &(&Wire, &usize)| {
+                    self.stage_of(wire).is_some_and(|first| first < stage && stage <= last)
+                };
+                until.iter().filter(waits).map(|(&wire, _)| wire).collect()
+            })
+            .collect()
+    }
+
+    /// Flip-flops: the rows' registers, and the wires that wait.
+    pub fn flip_flops(&self) -> usize {
+        let rows: usize = self.rows.iter().map(|r| r.outputs(self.bits)).sum();
+        rows + self.direct.len() + self.delays().iter().map(Vec::len).sum::<usize>()
     }
 
     /// Stage at which a wire is there for the first time; `None` for the accumulator and its restart, which are not delayed.

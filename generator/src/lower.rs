@@ -161,6 +161,7 @@ impl Builder {
                     weight_encodings: (0..simd).map(|l| weight_encoding(weights.iter().map(|w| w[l]))).collect(),
                     weights,
                     reduction,
+                    heap: None,
                     words,
                     word_bits,
                 }
@@ -307,7 +308,7 @@ fn stream_order(shape: &[usize]) -> Vec<usize> {
 
 /// Credits that keep a pipeline full which makes a beat every `every` cycles: a credit is away for the
 /// pipeline, the queue and its own register. One more lets the reader be a cycle late.
-fn round_trip(pipeline: usize, every: usize) -> usize {
+pub(crate) fn round_trip(pipeline: usize, every: usize) -> usize {
     (pipeline + 2).div_ceil(every) + 1
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::Template;
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 8] = [
+pub(crate) const ALL: [(&str, &str); 9] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -14,6 +14,7 @@ pub(crate) const ALL: [(&str, &str); 8] = [
     (Top::NAME, Top::TEXT),
     (Monitor::NAME, Monitor::TEXT),
     (Testbench::NAME, Testbench::TEXT),
+    (crate::HeapSum::NAME, crate::HeapSum::TEXT),
 ];
 
 macro_rules! template {
@@ -78,6 +79,8 @@ pub struct ProcessingElement {
     pub rom: Option<Rom>,
     /// Lane and width of each weight field, for the comment.
     pub fields: String,
+    /// Products, adders and accumulator as text where a bit heap replaces them, or empty.
+    pub heap: String,
     /// Products, one per lane with a weight.
     pub products: Vec<Product>,
     /// Adder levels.

@@ -5,9 +5,11 @@
 
 mod context;
 mod fixed;
+mod heap;
 
 pub use context::*;
-pub use fixed::{FIXED, Fixed};
+pub use heap::{HeapDelay, HeapRow, HeapSum};
+pub use fixed::{FIXED, Fixed, XC7};
 
 use serde::Serialize;
 use tera::{Context, Tera};

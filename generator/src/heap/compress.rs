@@ -24,22 +24,45 @@ pub fn compress(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate:
 }
 
 fn attempt(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate: bool, most: usize) -> Heap {
-    let mut columns: Vec<Vec<Term>> = vec![Vec::new(); bits];
-    for &(column, term) in terms {
-        columns[column].push(term);
-    }
-    for (bit, column) in columns.iter_mut().enumerate() {
-        if bit < 64 && constant >> bit & 1 == 1 {
-            column.push(Term::ONE);
+    let arrivals = terms.iter().map(|&(column, term)| (column, term, 0)).collect();
+    let plan = Plan::run(Vec::new(), arrivals, constant, (bits, accumulate), most);
+    let last_stage = plan.stage;
+    let (rows, direct) = plan.finish();
+    Heap { bits, accumulate, rows, direct, last_stage }
+}
+
+/// Bits of a finished sum, lowest first (none is 0), and the stage from which on they are there.
+pub struct Reduced {
+    /// Each is bare.
+    pub bits: Vec<Option<Term>>,
+    /// Stage at which all of them can be read.
+    pub stage: usize,
+}
+
+/// Appends to `rows` those that sum `terms` (column, term, stage from which on it is there) and `constant` modulo `2^bits`.
+pub fn reduce(rows: &mut Vec<Row>, terms: Vec<(usize, Term, usize)>, constant: u64, bits: usize) -> Reduced {
+    let single = |bit: usize| {
+        let mut here = terms.iter().filter(|t| t.0 == bit);
+        match (here.next(), here.next(), bit < 64 && constant >> bit & 1 == 1) {
+            (first, None, false) => Some(first.copied()).filter(|f| f.is_none_or(|t| t.1.bare())),
+            (None, None, true) => Some(Some((bit, Term::ONE, 0))),
+            _ => None,
         }
+    };
+    let alone: Option<Vec<_>> = (0..bits).map(single).collect();
+    if let Some(alone) = alone {
+        let stage = alone.iter().flatten().map(|t| t.2).max().unwrap_or(0);
+        return Reduced { bits: alone.into_iter().map(|t| t.map(|t| t.1)).collect(), stage };
     }
-    let mut plan = Plan { columns, rows: Vec::new(), stage: 0, accumulate };
-    while plan.stage == 0 || !plan.ready() {
-        let next = plan.step(if plan.stage == 0 { most } else { 0 });
-        plan.columns.iter_mut().zip(next).for_each(|(column, new)| column.extend(new));
-        plan.stage += 1;
-    }
-    plan.finish(bits)
+    let plan = Plan::run(std::mem::take(rows), terms, constant, (bits, false), 0);
+    let stage = plan.stage + 1;
+    let (all, direct) = plan.finish();
+    let index = all.len() - 1;
+    let width = all[index].width();
+    let sums = (0..width).map(|column| Some(Term::wire(Wire::Sum { row: index, column })));
+    let bits = direct.into_iter().chain(sums).collect();
+    *rows = all;
+    Reduced { bits, stage }
 }
 
 struct Plan {
@@ -47,6 +70,8 @@ struct Plan {
     rows: Vec<Row>,
     stage: usize,
     accumulate: bool,
+    /// Terms of later stages.
+    arrivals: Vec<(usize, Term, usize)>,
 }
 
 /// A row that could be built: lowest column, width, form.
@@ -59,11 +84,45 @@ struct Candidate {
 }
 
 impl Plan {
+    /// Compresses until the last row can take what is left.
+    fn run(rows: Vec<Row>, mut arrivals: Vec<(usize, Term, usize)>, constant: u64, (bits, accumulate): (usize, bool), most: usize) -> Self {
+        arrivals.retain(|t| t.0 < bits);
+        let mut columns: Vec<Vec<Term>> = vec![Vec::new(); bits];
+        for (bit, column) in columns.iter_mut().enumerate() {
+            if bit < 64 && constant >> bit & 1 == 1 {
+                column.push(Term::ONE);
+            }
+        }
+        // Nothing can be done before the first term is there; a heap on its own has a row before the last.
+        let stage = arrivals.iter().map(|t| t.2).min().unwrap_or(0);
+        let first = if rows.is_empty() && accumulate { 1 } else { stage };
+        let mut plan = Plan { columns, rows, stage, accumulate, arrivals };
+        plan.arrive();
+        while plan.stage < first || !plan.arrivals.is_empty() || !plan.ready() {
+            let next = plan.step(if plan.stage == 0 { most } else { 0 });
+            plan.columns.iter_mut().zip(next).for_each(|(column, new)| column.extend(new));
+            plan.stage += 1;
+            plan.arrive();
+        }
+        plan
+    }
+
+    /// Takes in the terms that are there by now.
+    fn arrive(&mut self) {
+        let stage = self.stage;
+        let (now, later): (Vec<_>, Vec<_>) = self.arrivals.drain(..).partition(|t| t.2 <= stage);
+        now.into_iter().for_each(|(column, term, _)| self.columns[column].push(term));
+        self.arrivals = later;
+    }
+
     /// Whether the last row can take everything: with the accumulator and its restart two pins of a LUT are taken.
     fn ready(&self) -> bool {
-        self.columns.iter().all(|c| {
+        self.columns.iter().enumerate().all(|(i, c)| {
             let pins: usize = c.iter().map(Term::count).sum();
-            if self.accumulate { c.len() <= 2 && pins <= 2 } else { c.len() <= 3 && pins <= 4 }
+            // Two bare terms of the lowest column go in by the carries.
+            let bare = if i == 0 { c.iter().filter(|t| t.bare()).count().min(2) } else { 0 };
+            let (terms, wires) = if self.accumulate { (2, 2) } else { (3, 4) };
+            c.len() <= terms + bare && pins <= wires + bare
         })
     }
 
@@ -72,13 +131,15 @@ impl Plan {
         let mut out: Vec<Vec<Term>> = vec![Vec::new(); self.columns.len()];
         let mut pairs_left = pairs;
         let mut placed = 0;
-        let mut patience = if self.stage == 0 { 0 } else { PATIENCE };
+        // Products to be made come first; without any, the first stage is like the others.
+        let products = self.stage == 0 && self.columns.iter().flatten().any(|t| t.count() == 2);
+        let mut patience = if products { 0 } else { PATIENCE };
         loop {
-            if self.stage > 0 && self.ready() {
+            if !products && self.ready() && self.arrivals.is_empty() {
                 break;
             }
             let allowed = |c: &Candidate| {
-                (c.ternary || pairs_left > 0 || patience == 0 && self.stage > 0) && 4 * c.removed >= patience * c.width
+                (c.ternary || pairs_left > 0 || patience == 0 && !products) && 4 * c.removed >= patience * c.width
             };
             let best = self
                 .candidates()
@@ -95,7 +156,7 @@ impl Plan {
                     self.place(candidate, &mut out);
                 }
                 // Nothing good enough, and nothing done: take what there is.
-                None if placed == 0 && patience > 0 => patience = patience.saturating_sub(2),
+                None if placed == 0 && patience > 0 && self.arrivals.is_empty() => patience = patience.saturating_sub(2),
                 None => break,
             }
         }
@@ -167,17 +228,16 @@ impl Plan {
         Some(self.columns[column].remove(at))
     }
 
-    /// The last row, at stage 1 or later.
-    fn finish(mut self, bits: usize) -> Heap {
+    /// Adds the last row; returns all rows, and the terms that are bits of the result themselves.
+    fn finish(mut self) -> (Vec<Row>, Vec<Option<Term>>) {
         let low = if self.accumulate {
             0
         } else {
             // Below the first column with anything to add, terms are the result themselves.
             let single = |c: &Vec<Term>| c.is_empty() || (c.len() == 1 && c[0].bare());
-            self.columns.iter().take_while(|c| single(c)).count().min(bits - 1)
+            self.columns.iter().take_while(|c| single(c)).count().min(self.columns.len() - 1)
         };
         let direct: Vec<Option<Term>> = self.columns[..low].iter().map(|c| c.first().copied()).collect();
-        let carry_in = None;
         let mut columns: Vec<Vec<Term>> = self.columns.drain(..).skip(low).collect();
         if self.accumulate {
             for (bit, column) in columns.iter_mut().enumerate() {
@@ -185,8 +245,20 @@ impl Plan {
                 column.push(Term::two_wires(Wire::Accumulator(bit), Wire::Restart, 0b0010));
             }
         }
-        self.rows.push(Row { stage: self.stage, low, columns, ternary: true, carry_in, majority_in: None });
-        Heap { bits, accumulate: self.accumulate, rows: self.rows, direct, last_stage: self.stage }
+        let (mut carry_in, mut majority_in) = (None, None);
+        // A bare term of the lowest column goes in by the carry: it may then be a two-term row with three terms there.
+        let mut lowest = columns[0].clone();
+        let widest = columns[1..].iter().map(Vec::len).max().unwrap_or(0);
+        let pins = |c: &[Term]| c.iter().map(Term::count).sum::<usize>();
+        while lowest.len() > 3 || pins(&lowest) > 4 || (widest <= 2 && lowest.len() > 2 && carry_in.is_none()) {
+            let Some(at) = lowest.iter().position(Term::bare) else { break };
+            let place = if carry_in.is_none() { &mut carry_in } else { &mut majority_in };
+            *place = Some(lowest.remove(at));
+        }
+        columns[0] = lowest;
+        let ternary = columns.iter().any(|c| c.len() > 2) || majority_in.is_some();
+        self.rows.push(Row { stage: self.stage, low, columns, ternary, carry_in, majority_in });
+        (self.rows, direct)
     }
 }
 

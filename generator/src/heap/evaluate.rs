@@ -25,7 +25,7 @@ impl Heap {
                 Wire::Accumulator(i) => before >> i & 1 == 1,
                 other => wires.get(&other).copied().unwrap_or(false),
             };
-            let outputs = row.outputs(&wire);
+            let outputs = row.levels(&wire);
             if index + 1 == self.rows.len() {
                 let bit = |at: usize, value: bool| u64::from(value) << at;
                 result = outputs.sum.iter().enumerate().fold(0, |r, (i, &s)| r | bit(row.low + i, s));
@@ -43,7 +43,7 @@ impl Heap {
 }
 
 impl Row {
-    fn outputs(&self, wire: &dyn Fn(Wire) -> bool) -> Outputs {
+    fn levels(&self, wire: &dyn Fn(Wire) -> bool) -> Outputs {
         let bare = |t: &Option<Term>| t.is_some_and(|t| t.value(wire));
         let mut carry = bare(&self.carry_in);
         let mut majority = bare(&self.majority_in);

@@ -21,6 +21,7 @@ pub fn element(lanes: usize, x: Encoding, w: Encoding, random: &mut Random, fold
         rows: vec![Some(0)],
         weight_encodings: vec![w; lanes],
         reduction: Reduction::plan(&weights, &inputs, levels),
+        heap: None,
         weights,
         words: Vec::new(),
         word_bits: 1,
@@ -36,7 +37,7 @@ fn cells_compute_the_sum() {
     let random = &mut Random::new(5);
     let signs = [Signedness::Unsigned, Signedness::Signed, Signedness::Bipolar];
     for case in 0..150 {
-        let mut any = |r: &mut Random| {
+        let any = |r: &mut Random| {
             let sign = signs[r.size(0, 2)];
             encoding(if sign == Signedness::Bipolar { 1 } else { r.size(1, 5) as u32 }, sign)
         };

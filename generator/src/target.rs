@@ -1,0 +1,78 @@
+//! Back-ends: how the plan of a sum becomes cells.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::dataflow::{Dataflow, Kind, MatrixVector, Module, Stream};
+use crate::heap::{compress, terms};
+use crate::lower::round_trip;
+
+/// What sums of products are printed as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Products and `+`, a register behind each: any device, any tool.
+    #[default]
+    Generic,
+    /// Bit heaps of `LUT6_2` and `CARRY4`: AMD 7 series and later.
+    Xc7,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Generic => "generic",
+            Backend::Xc7 => "xc7",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "generic" => Ok(Backend::Generic),
+            "xc7" => Ok(Backend::Xc7),
+            _ => Err(format!("'{text}' is no back-end; there are generic and xc7")),
+        }
+    }
+}
+
+/// Plans the sums of `dataflow` for `backend`, with the depths of the queues that the new latencies ask for. Values, beats
+/// and intervals stay as they are.
+pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
+    if backend == Backend::Generic {
+        return;
+    }
+    let streams = &dataflow.streams;
+    for Module { kind, input, .. } in &mut dataflow.modules {
+        if let Kind::MatrixVector(unit) = kind {
+            heaps(unit, &streams[input.0]);
+        }
+    }
+}
+
+/// Plans the heaps of a unit whose weights come from a memory. Constant weights are better served by adders made for them.
+fn heaps(unit: &mut MatrixVector, input: &Stream) {
+    if unit.neuron_folds * unit.synapse_folds == 1 {
+        return;
+    }
+    let accumulate = unit.synapse_folds > 1;
+    for pe in &mut unit.pes {
+        let bits = pe.reduction.accumulator_bits as usize;
+        let (terms, constant) = terms(pe, input.encoding, bits);
+        pe.heap = Some(compress(&terms, constant, bits, accumulate));
+    }
+    let last = unit.pes.iter().filter_map(|p| p.heap.as_ref()).map(|h| h.last_stage).max().unwrap_or(1);
+    for pe in &mut unit.pes {
+        if let Some(heap) = &mut pe.heap {
+            heap.extend(last);
+        }
+    }
+    // The accumulator is the last row; without one the last row stands where the last adder level was.
+    unit.tree_levels = if accumulate { last - 1 } else { last };
+    unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
+}
