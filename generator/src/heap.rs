@@ -175,6 +175,11 @@ impl Row {
         }
     }
 
+    /// Registers behind a row that nothing cuts off at the top.
+    pub fn registers(&self) -> usize {
+        self.outputs(usize::MAX)
+    }
+
     /// Whether the highest column's majority can be 1.
     pub fn has_majority(&self) -> bool {
         self.ternary && self.columns.last().is_some_and(|c| c.len() >= 2)
@@ -227,6 +232,12 @@ impl Heap {
     /// Wires that a register holds for each stage from 1 on, because a row of that stage or a later one reads them and they were there
     /// before.
     pub fn delays(&self) -> Vec<Vec<Wire>> {
+        let direct: Vec<Term> = self.direct.iter().flatten().copied().collect();
+        self.waits(&direct)
+    }
+
+    /// The same, with `last` read at the last stage.
+    pub fn waits(&self, last: &[Term]) -> Vec<Vec<Wire>> {
         let mut until: BTreeMap<Wire, usize> = BTreeMap::new();
         let mut read = |term: &Term, stage: usize| {
             for wire in term.wires() {
@@ -238,7 +249,7 @@ impl Heap {
             let carries = row.carry_in.iter().chain(&row.majority_in);
             row.columns.iter().flatten().chain(carries).for_each(|t| read(t, row.stage));
         }
-        self.direct.iter().flatten().for_each(|t| read(t, self.last_stage));
+        last.iter().for_each(|t| read(t, self.last_stage));
         (1..=self.last_stage)
             .map(|stage| {
                 let waits = |&(&wire, &last): &(&Wire, &usize)| {

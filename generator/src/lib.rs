@@ -11,3 +11,4 @@ pub mod names;
 pub mod prune;
 pub mod reduction;
 pub mod target;
+pub mod unrolled;

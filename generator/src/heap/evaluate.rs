@@ -12,6 +12,24 @@ struct Outputs {
 }
 
 impl Heap {
+    /// Every output of every row for inputs `x`, of a heap without weights and accumulator.
+    pub fn wires(&self, x: &dyn Fn(usize) -> bool) -> HashMap<Wire, bool> {
+        let mut wires = HashMap::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            let wire = |w: Wire| match w {
+                Wire::X(i) => x(i),
+                other => wires.get(&other).copied().unwrap_or(false),
+            };
+            let outputs = row.levels(&wire);
+            for (column, &s) in outputs.sum.iter().enumerate() {
+                wires.insert(Wire::Sum { row: index, column }, s);
+            }
+            wires.insert(Wire::Carry { row: index }, outputs.carry);
+            wires.insert(Wire::Majority { row: index }, outputs.majority);
+        }
+        wires
+    }
+
     /// The result for inputs `x`, weight word `weight`, and, where sums are accumulated, the register before. Every LUT is
     /// read from its `INIT`, every carry goes through its chain; registers are wires here.
     pub fn evaluate(&self, x: &dyn Fn(usize) -> bool, weight: &dyn Fn(usize) -> bool, restart: bool, before: u64) -> u64 {
