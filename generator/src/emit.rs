@@ -1,5 +1,6 @@
 //! From the dataflow to Verilog files. Same dataflow, same bytes.
 
+mod array;
 mod expression;
 mod heap;
 mod label_select;
@@ -16,6 +17,9 @@ use hw_templates::{FIXED, Templates, XC7};
 
 use crate::dataflow::{Dataflow, Kind, Module};
 use crate::error::GenerateError;
+use crate::heap::Heap;
+use crate::reduction::Reduction;
+use crate::unrolled::Unrolled;
 
 /// Text that stands at the head of every generated file.
 const NOTICE: &str =
@@ -85,6 +89,38 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     }
     add(dataflow.top.clone(), templates.render(&top::context(dataflow, about.to_vec()))?);
     Ok(files.into_values().collect())
+}
+
+/// An unrolled matrix as Verilog files: the array `<name>_array`, and with `queue` places at its exit the stream `<name>` around
+/// it with the fixed modules that it needs. The models of the device's cells come first.
+///
+/// # Errors
+/// If a template cannot be filled, which is a defect of snug.
+pub fn unrolled(name: &str, plan: &Unrolled, queue: Option<usize>) -> Result<Vec<VerilogFile>, GenerateError> {
+    let templates = Templates::new()?;
+    let file = |name: &str, text: &str| VerilogFile { name: format!("{name}.v"), text: format!("{NOTICE}{text}") };
+    let mut files: Vec<VerilogFile> =
+        XC7.iter().filter(|f| !f.name.starts_with("snug_")).map(|f| file(f.name, f.text)).collect();
+    let array = format!("{name}_array");
+    files.push(file(&array, &templates.render(&array::context(&array, plan))?));
+    if let Some(queue) = queue {
+        let prefix = format!("{name}_");
+        for fixed in FIXED.iter().filter(|f| ["snug_credit", "snug_delay", "snug_fifo"].contains(&f.name)) {
+            files.push(file(&format!("{prefix}{}", fixed.name), &prefixed(fixed.text, &prefix)));
+        }
+        let stream = templates.render(&array::stream(name, &array, plan, queue))?;
+        files.push(file(name, &prefixed(&stream, &prefix)));
+    }
+    Ok(files)
+}
+
+/// The Verilog of a processing element's sum, from products to accumulator: it reads `x`, `weights_reg`, `sum_valid` and
+/// `sum_first` and makes `value0`.
+///
+/// # Errors
+/// If a template cannot be filled, which is a defect of snug.
+pub fn heap_sum(plan: &Heap, reduction: &Reduction) -> Result<String, GenerateError> {
+    Ok(Templates::new()?.render(&heap::context(plan, reduction))?)
 }
 
 /// Puts `prefix` before every fixed module's name, where it stands as a whole word.

@@ -14,7 +14,7 @@ use crate::dataflow::Encoding;
 use crate::heap::{Heap, Row, Term, Wire, reduce};
 
 /// LUTs that a bit less in a heap saves, in hundredths, as tried for sharing: what a heap reaches lies between one bit and two a LUT. 0 shares nothing.
-const TRIED: [usize; 4] = [0, 52, 60, 70];
+const TRIED: [usize; 4] = [0, 45, 55, 65];
 
 /// A planned array.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,7 +70,8 @@ impl Unrolled {
     ///
     /// Several amounts of sharing are tried; the fewest LUTs win. Sums of shared sums go at most `depth` deep.
     pub fn plan(weights: &[Vec<i64>], encoding: Encoding, ranges: &[Range], depth: usize) -> Self {
-        let plans = TRIED.map(|worth| Self::with(weights, encoding, ranges, depth, worth));
+        let tried = TRIED.iter().flat_map(|&worth| (1..=depth).map(move |depth| (worth, depth)));
+        let plans = tried.map(|(worth, depth)| Self::with(weights, encoding, ranges, depth, worth));
         let mut best = None;
         for plan in plans {
             let better = best.as_ref().is_none_or(|b: &Self| plan.heap.luts() < b.heap.luts());

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::Template;
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 9] = [
+pub(crate) const ALL: [(&str, &str); 11] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -15,6 +15,8 @@ pub(crate) const ALL: [(&str, &str); 9] = [
     (Monitor::NAME, Monitor::TEXT),
     (Testbench::NAME, Testbench::TEXT),
     (crate::HeapSum::NAME, crate::HeapSum::TEXT),
+    (crate::UnrolledArray::NAME, crate::UnrolledArray::TEXT),
+    (crate::UnrolledStream::NAME, crate::UnrolledStream::TEXT),
 ];
 
 macro_rules! template {

@@ -52,14 +52,14 @@ pub fn reads_all(heap: &Heap, count: usize, which: fn(Wire) -> Option<usize>) ->
     read.into_iter().all(|r| r)
 }
 
-struct Names<'a> {
-    heap: &'a Heap,
-    delays: Vec<Vec<Wire>>,
+pub struct Names<'a> {
+    pub heap: &'a Heap,
+    pub delays: Vec<Vec<Wire>>,
 }
 
 impl Names<'_> {
     /// The signal that holds `wire` for rows of `stage`.
-    fn wire(&self, wire: Wire, stage: usize) -> String {
+    pub fn wire(&self, wire: Wire, stage: usize) -> String {
         let waiting = |i: usize| self.delays.get(i).and_then(|d| d.iter().position(|&w| w == wire));
         if let Some(at) = stage.checked_sub(1).and_then(waiting) {
             return format!("d{stage}[{at}]");
@@ -75,7 +75,7 @@ impl Names<'_> {
         }
     }
 
-    fn bare(&self, term: Term, stage: usize) -> String {
+    pub fn bare(&self, term: Term, stage: usize) -> String {
         match term.a {
             Some(wire) => self.wire(wire, stage),
             None => format!("1'b{}", term.table & 1),
@@ -107,7 +107,7 @@ impl Names<'_> {
     }
 }
 
-fn concatenation(signals: impl DoubleEndedIterator<Item = String>) -> String {
+pub fn concatenation(signals: impl DoubleEndedIterator<Item = String>) -> String {
     let signals: Vec<String> = signals.rev().collect();
     let lines: Vec<String> = signals.chunks(8).map(|c| c.join(", ")).collect();
     format!("{{{}}}", lines.join(",\n        "))
