@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use generator::dataflow::{Encoding, Pe};
-use generator::emit::{heap_sum, unrolled};
+use generator::emit::{heap_sum, unrolled, xc7_row};
 use generator::heap::{Heap, compress, terms};
 use generator::reduction::Reduction;
 use generator::unrolled::Unrolled;
@@ -81,7 +81,7 @@ fn element(lanes: usize, bits: u32, acc: usize) -> (Heap, Reduction) {
 }
 
 fn wrapper(heap: &Heap, reduction: &Reduction, bits: usize) -> String {
-    let row = hw_templates::XC7.iter().find(|f| f.name == "snug_xc7_row").unwrap().text;
+    let row = xc7_row();
     format!(
         "{row}\nmodule pe (input wire aclk, input wire [{0}:0] x, input wire [{0}:0] weights_reg, input wire sum_valid, \
          input wire sum_first, output wire [{1}:0] y);\n{2}\nassign y = value0;\nendmodule\n",
@@ -166,10 +166,11 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
 fn read(path: &Path, inputs_first: bool) -> Vec<Vec<i64>> {
     let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
     let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
-    let values: Vec<i64> = match file.try_data::<i8>() {
-        Ok(data) => data.map(|v| i64::from(v.unwrap())).collect(),
-        Err(file) => file.into_vec::<i64>().unwrap(),
+    let bytes = |file: npyz::NpyFile<_>| -> Vec<i64> {
+        let values: Vec<i8> = file.into_vec().unwrap();
+        values.into_iter().map(i64::from).collect()
     };
+    let values = bytes(file);
     if inputs_first {
         (0..shape[1]).map(|o| (0..shape[0]).map(|i| values[i * shape[1] + o]).collect()).collect()
     } else {

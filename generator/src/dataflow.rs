@@ -10,6 +10,7 @@ use quantizer::datatype::{Range, Signedness};
 
 use crate::heap::Heap;
 use crate::reduction::Reduction;
+use crate::unrolled::Unrolled;
 
 /// Index of a [`Stream`] in [`Dataflow::streams`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -283,6 +284,8 @@ pub struct MatrixVector {
     pub pes: Vec<Pe>,
     /// Adder levels, the same in all processing elements.
     pub tree_levels: usize,
+    /// All sums as one array of constant weights, which then stands in the place of the elements' products and adders.
+    pub array: Option<Unrolled>,
     /// How codes are found, if thresholds follow; else accumulators leave.
     pub search: Option<Search>,
     /// Places of the exit queue.

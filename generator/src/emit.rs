@@ -53,7 +53,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     for fixed in FIXED {
         add(format!("{prefix}{}", fixed.name), fixed.text.to_owned());
     }
-    let heaps = |m: &Module| matches!(&m.kind, Kind::MatrixVector(u) if u.pes.iter().any(|p| p.heap.is_some()));
+    let heaps = |m: &Module| matches!(&m.kind, Kind::MatrixVector(u) if u.array.is_some() || u.pes.iter().any(|p| p.heap.is_some()));
     if dataflow.modules.iter().any(heaps) {
         for fixed in XC7 {
             // The device's own cells keep their names.
@@ -72,6 +72,10 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                 add(name.clone(), templates.render(&map::context(&name, m, input, output))?);
             }
             Kind::MatrixVector(unit) => {
+                if let Some(plan) = &unit.array {
+                    let array = format!("{name}_array");
+                    add(array.clone(), templates.render(&array::context(&array, plan))?);
+                }
                 for p in 0..unit.pe {
                     let pe = format!("{name}_pe{p}");
                     let mut context = processing_element::context(pe.clone(), module, unit, p, input, output);
@@ -121,6 +125,11 @@ pub fn unrolled(name: &str, plan: &Unrolled, queue: Option<usize>) -> Result<Vec
 /// If a template cannot be filled, which is a defect of snug.
 pub fn heap_sum(plan: &Heap, reduction: &Reduction) -> Result<String, GenerateError> {
     Ok(Templates::new()?.render(&heap::context(plan, reduction))?)
+}
+
+/// The module that rows of a bit heap are instances of.
+pub fn xc7_row() -> &'static str {
+    XC7.iter().find(|f| f.name == "snug_xc7_row").map_or("", |f| f.text)
 }
 
 /// Puts `prefix` before every fixed module's name, where it stands as a whole word.

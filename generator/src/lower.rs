@@ -185,6 +185,7 @@ impl Builder {
             synapse_folds,
             pes,
             tree_levels,
+            array: None,
             search: search.map(|(s, _)| s),
             queue_depth: 0,
         };

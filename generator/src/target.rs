@@ -5,9 +5,15 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use quantizer::datatype::Range;
+
 use crate::dataflow::{Dataflow, Kind, MatrixVector, Module, Stream};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
+use crate::unrolled::{self, Unrolled};
+
+/// How many shared sums an array puts on one another.
+const SHARED_DEPTH: usize = 2;
 
 /// What sums of products are printed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,11 +61,17 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
     }
 }
 
-/// Plans the heaps of a unit whose weights come from a memory. Constant weights are better served by adders made for them.
+/// Plans the heaps of a unit whose weights come from a memory. Constant weights get an array made for them.
 fn heaps(unit: &mut MatrixVector, input: &Stream) {
     if unit.neuron_folds * unit.synapse_folds == 1 {
-        return;
+        array(unit, input);
+    } else {
+        elements(unit, input);
     }
+    unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
+}
+
+fn elements(unit: &mut MatrixVector, input: &Stream) {
     let accumulate = unit.synapse_folds > 1;
     for pe in &mut unit.pes {
         let bits = pe.reduction.accumulator_bits as usize;
@@ -74,5 +86,20 @@ fn heaps(unit: &mut MatrixVector, input: &Stream) {
     }
     // The accumulator is the last row; without one the last row stands where the last adder level was.
     unit.tree_levels = if accumulate { last - 1 } else { last };
-    unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
+}
+
+/// All sums of a unit that takes a whole vector each clock. Bipolar inputs, and sums that are nothing but wires, stay as they are.
+fn array(unit: &mut MatrixVector, input: &Stream) {
+    if !unrolled::supports(input.encoding) {
+        return;
+    }
+    let weights: Vec<Vec<i64>> = unit.pes.iter().map(|pe| pe.weights[0].clone()).collect();
+    let mut ranges = input.ranges.clone();
+    ranges.resize(input.lanes, Range::ZERO);
+    let plan = Unrolled::plan(&weights, input.encoding, &ranges, SHARED_DEPTH);
+    if plan.stages > 0 {
+        // The array's outputs are registers: those of the last adder level.
+        unit.tree_levels = plan.stages - 1;
+        unit.array = Some(plan);
+    }
 }

@@ -230,6 +230,10 @@ pub struct MatrixVector {
     pub accumulate: bool,
     /// Names of the neuron fold ports.
     pub channel_ports: Vec<String>,
+    /// Module of the array that makes all sums, or empty.
+    pub array: String,
+    /// Bits of its sums.
+    pub sums_bits: usize,
     /// Processing elements.
     pub pes: Vec<PeInstance>,
 }
@@ -258,6 +262,8 @@ pub struct PeInstance {
     pub module: String,
     /// Whether it has a `fold` port.
     pub fold: bool,
+    /// What it reads: the beat, or its sum.
+    pub x: String,
     /// High bit of its result.
     pub high: usize,
     /// Low bit of its result.

@@ -78,7 +78,7 @@ endmodule
 
 #[test]
 fn arrays_stream_their_products() {
-    if find(Tool::Icarus).is_err() {
+    if find(Tool::Iverilog).is_err() {
         eprintln!("SKIPPED: iverilog is not installed (apt-get install iverilog)");
         return;
     }

@@ -40,7 +40,17 @@ pub fn context(
     let mut adders = adders(&plan.nodes, unit.tree_levels);
     // Operands may be cut to their product's width, and lanes without a weight are not read at all.
     let width = |i: usize| plan.nodes[i].width();
-    if let Some(heap) = &pe.heap {
+    let sum = unit.array.as_ref().map(|a| &a.outputs[index]);
+    let mut heap = String::new();
+    if let Some(sum) = sum {
+        (products, adders) = (Vec::new(), Vec::new());
+        let value = resize("x", sum.bits.len() as u32, sum.interval.lo < 0, plan.accumulator_bits);
+        let interval = plan.accumulator;
+        heap = format!(
+            "\n    // The sum comes from the array: it lies in {interval}.\n    wire signed [{}:0] value0 = {value};",
+            plan.accumulator_bits - 1
+        );
+    } else if let Some(heap) = &pe.heap {
         (products, adders) = (Vec::new(), Vec::new());
         if !reads_all(heap, input.width(), |w| if let Wire::X(i) = w { Some(i) } else { None }) {
             unused.push("x");
@@ -85,7 +95,7 @@ pub fn context(
     let accumulator = unit.synapse_folds > 1;
     // A sum can be narrower than its operands, where their intervals lie on opposite sides of 0.
     let cut: Vec<String> = (0..plan.nodes.len())
-        .filter(|_| pe.heap.is_none())
+        .filter(|_| pe.heap.is_none() && unit.array.is_none())
         .filter(|&o| plan.nodes.iter().any(|n| reads(n, o) && n.width() < plan.nodes[o].width()))
         .map(|o| node_name(&plan.nodes, o))
         .collect();
@@ -93,7 +103,7 @@ pub fn context(
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
     }
-    if lanes.is_empty() && !accumulator && stages.is_empty() && pe.heap.is_none() {
+    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && pe.heap.is_none() {
         unused.push("aclk");
     }
     ProcessingElement {
@@ -112,7 +122,7 @@ pub fn context(
         levels: unit.tree_levels,
         latency: unit.pipeline(),
         fold_bits: counter_bits(folds - 1),
-        x_bits: input.width(),
+        x_bits: sum.map_or(input.width(), |s| s.bits.len()),
         y_bits: output.encoding.bits as usize,
         accumulator,
         channel_bits: neuron_bits,
@@ -121,7 +131,7 @@ pub fn context(
         fields: if rom.is_some() { layout.comment(pe, &lanes) } else { String::new() },
         rom,
         products,
-        heap: String::new(),
+        heap,
         adders,
         sum_comment: if accumulator {
             format!("Accumulator: prefixes and sums lie in {}, {} bits.", plan.accumulator, acc_bits)
