@@ -4,13 +4,19 @@
 //! from the folder data/matrices of `SNUG_ZOO`. Arguments: parts of names; none is everything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[allow(dead_code)]
+#[path = "luts/designs.rs"]
+mod designs;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use generator::dataflow::{Encoding, Pe};
-use generator::emit::{heap_sum, unrolled, xc7_row};
+use generator::emit::{heap_sum, unrolled, verilog, xc7_row};
+use generator::estimate::estimate;
 use generator::heap::{Heap, compress, terms};
 use generator::reduction::Reduction;
+use generator::target::{Backend, retarget};
 use generator::unrolled::Unrolled;
 use quantizer::datatype::{Range, Signedness};
 use sim::tools::{Found, Tool, find};
@@ -31,6 +37,39 @@ fn main() {
     println!("{}; `{}`.\n", yosys.banner, Target::Xc7.command(Flow::Flat));
     run_time(&yosys, &named);
     constant(&yosys, &named);
+    networks(&yosys, &named);
+}
+
+/// Whole networks by either back-end.
+fn networks(yosys: &Found, named: &dyn Fn(&str) -> bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut jobs = Vec::new();
+    let mut names = Vec::new();
+    for design in designs::networks() {
+        for backend in [Backend::Generic, Backend::Xc7] {
+            let name = format!("{} {backend}", design.name);
+            if !named(&name) {
+                continue;
+            }
+            let mut dataflow = design.dataflow.clone();
+            retarget(&mut dataflow, backend);
+            let own =
+                estimate(&dataflow).modules.iter().filter(|m| m.name.contains("_pe")).map(|m| m.cost.lut_total()).sum();
+            let text: String = verilog(&dataflow, &[]).unwrap().into_iter().map(|f| f.text).collect();
+            jobs.push(job(folder.path(), &name.replace(' ', "_"), &dataflow.top, &text));
+            let elements: u64 = own;
+            names.push((name, elements));
+        }
+    }
+    if jobs.is_empty() {
+        return;
+    }
+    println!("\n| network, back-end | LUT | LUT RAM | SRL | CARRY4 | FF | of it elements, by the estimate |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for ((name, elements), result) in names.iter().zip(synthesize_all(yosys, &jobs, 2)) {
+        let Counts { lut, lutram, srl, carry, ff, .. } = result.unwrap().counts;
+        println!("| {name} | {lut} | {lutram} | {srl} | {carry} | {ff} | {elements} |");
+    }
 }
 
 /// A processing element whose weights are ports: name, LUTs of the best peer, bar.
@@ -52,11 +91,16 @@ fn run_time(yosys: &Found, named: &dyn Fn(&str) -> bool) {
         return;
     }
     let jobs: Vec<Job> = rows.iter().map(|r| r.5.clone()).collect();
-    println!("| lanes x weight x input, accumulator | peer: LUT6 + LUT2 + SRL | bar | LUT | SRL | CARRY4 | FF | registers before the accumulator |");
+    println!(
+        "| lanes x weight x input, accumulator | peer: LUT6 + LUT2 + SRL | bar | LUT | SRL | CARRY4 | FF | registers before the accumulator |"
+    );
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
     for (row, result) in rows.iter().zip(synthesize_all(yosys, &jobs, 2)) {
         let Counts { lut, srl, carry, ff, .. } = result.unwrap().counts;
-        println!("| {}, {} | {} | {} | {lut} | {srl} | {carry} | {ff} | {} |", row.0, row.1, row.2, row.3, row.4.last_stage);
+        println!(
+            "| {}, {} | {} | {} | {lut} | {srl} | {carry} | {ff} | {} |",
+            row.0, row.1, row.2, row.3, row.4.last_stage
+        );
     }
     println!();
 }
@@ -138,7 +182,9 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
     if rows.is_empty() {
         return;
     }
-    println!("| matrix, inputs | da4ml | LUT | of it | output bits | shared sums | depth | SRL | CARRY4 | FF | with stream shell: LUT + LUT RAM + SRL | snug |");
+    println!(
+        "| matrix, inputs | da4ml | LUT | of it | output bits | shared sums | depth | SRL | CARRY4 | FF | with stream shell: LUT + LUT RAM + SRL | snug |"
+    );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let jobs: Vec<Job> = rows.iter().flat_map(|r| r.4.clone()).collect();
     let mut results = synthesize_all(yosys, &jobs, 2).into_iter().map(|r| r.unwrap().counts);

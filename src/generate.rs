@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use generator::dataflow::{Dataflow, Output};
 use generator::folding::{LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower};
+use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
 
@@ -95,6 +96,8 @@ struct Layer {
 pub struct Design {
     /// PE and SIMD of every layer.
     pub folding: Vec<(String, LayerFolding)>,
+    /// How its sums are built.
+    pub backend: Backend,
     /// The hardware.
     pub dataflow: Dataflow,
 }
@@ -107,7 +110,10 @@ impl Design {
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
         let request = folding.request(model)?;
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
-        Ok(Design { folding: resolve(&model.network, &request)?, dataflow: lower(&model.network, &options)? })
+        let backend = folding.backend(model)?;
+        let mut dataflow = lower(&model.network, &options)?;
+        retarget(&mut dataflow, backend);
+        Ok(Design { folding: resolve(&model.network, &request)?, backend, dataflow })
     }
 }
 

@@ -137,7 +137,11 @@ fn prefixed(text: &str, prefix: &str) -> String {
     let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = String::with_capacity(text.len() + 256);
     for word in text.split_inclusive(|c| !identifier(c)) {
-        if FIXED.iter().chain(&XC7).any(|f| f.name.starts_with("snug_") && word.trim_end_matches(|c| !identifier(c)) == f.name) {
+        if FIXED
+            .iter()
+            .chain(&XC7)
+            .any(|f| f.name.starts_with("snug_") && word.trim_end_matches(|c| !identifier(c)) == f.name)
+        {
             out.push_str(prefix);
         }
         out.push_str(word);

@@ -84,8 +84,7 @@ impl Unrolled {
     }
 
     fn with(weights: &[Vec<i64>], encoding: Encoding, ranges: &[Range], depth: usize, worth: usize) -> Self {
-        let mut signals: Vec<Signal> =
-            ranges.iter().map(|&interval| Signal { interval, sum: Vec::new() }).collect();
+        let mut signals: Vec<Signal> = ranges.iter().map(|&interval| Signal { interval, sum: Vec::new() }).collect();
         let mut sums: Vec<Vec<Digit>> = weights.iter().map(|row| digits(row)).collect();
         if worth > 0 {
             share::share(&mut signals, &mut sums, depth, worth);
@@ -113,7 +112,8 @@ impl Unrolled {
             })
             .collect::<Vec<_>>();
         let shared = signals.len() - ranges.len();
-        let heap = Heap { bits: usize::MAX, accumulate: false, rows: build.rows, direct: Vec::new(), last_stage: stages };
+        let heap =
+            Heap { bits: usize::MAX, accumulate: false, rows: build.rows, direct: Vec::new(), last_stage: stages };
         Unrolled { heap, input: encoding, inputs: ranges.len(), outputs, shared, stages }
     }
 

@@ -59,8 +59,11 @@ fn printed_verilog_is_clean() {
         }
         if yosys && seed < 6 {
             let list: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-            let script =
-                format!("read_verilog -formal {}; hierarchy -check -top {}; proc; check -assert", list.join(" "), dataflow.top);
+            let script = format!(
+                "read_verilog -formal {}; hierarchy -check -top {}; proc; check -assert",
+                list.join(" "),
+                dataflow.top
+            );
             let text = run(Command::new("yosys").args(["-q", "-p", &script]));
             assert!(!text.contains("Warning"), "seed {seed}: {text}");
         }

@@ -10,8 +10,8 @@ mod heap;
 
 pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
-pub use heap::{HeapDelay, HeapRow, HeapSum};
 pub use fixed::{FIXED, Fixed, XC7};
+pub use heap::{HeapDelay, HeapRow, HeapSum};
 
 use serde::Serialize;
 use tera::{Context, Tera};

@@ -23,10 +23,18 @@ fn xc7_is_cycle_exact() {
     for seed in 0..6u64 {
         let network = network(seed + 300, Limits { layers: 3, width: 14, bits: 4 });
         let x = inputs(&network, seed, 9);
-        let folding = if seed % 3 == 0 { FoldingRequest::Default } else { FoldingRequest::Interval([1, 9, 1, 30, 16, 2][seed as usize]) };
+        let folding = if seed % 3 == 0 {
+            FoldingRequest::Default
+        } else {
+            FoldingRequest::Interval([1, 9, 1, 30, 16, 2][seed as usize])
+        };
         let mut dataflow = lower(&network, &LowerOptions { folding, top: None, output: Output::Logits }).unwrap();
         retarget(&mut dataflow, Backend::Xc7);
-        heaps += dataflow.modules.iter().filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.pes[0].heap.is_some())).count();
+        heaps += dataflow
+            .modules
+            .iter()
+            .filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.pes[0].heap.is_some()))
+            .count();
         let options = CompileOptions { monitor: true, jobs: 2, ..Default::default() };
         let compiled = Compiled::new(&tool, &dataflow, &folder.path().join(seed.to_string()), options).unwrap();
         let expected = golden::run(&network, x.view()).unwrap();

@@ -74,8 +74,11 @@ fn row(names: &Names, index: usize, row: &Row) -> ArrayRow {
     let select = |c: usize| format!("p{index}_{c}");
     let carries: Vec<String> = (0..row.width().div_ceil(4))
         .map(|k| {
-            let (ci, start) =
-                if k == 0 { ("1'b0".to_owned(), carry(row.carry_in)) } else { (format!("c{index}_{}[3]", k - 1), "1'b0".to_owned()) };
+            let (ci, start) = if k == 0 {
+                ("1'b0".to_owned(), carry(row.carry_in))
+            } else {
+                (format!("c{index}_{}[3]", k - 1), "1'b0".to_owned())
+            };
             format!(
                 ".CO(c{index}_{k}), .O(s{index}_{k}), .CI({ci}), .CYINIT({start}), .DI({{{}}}), .S({{{}}})",
                 quad(&generated, k),

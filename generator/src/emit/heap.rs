@@ -26,7 +26,8 @@ pub fn context(heap: &Heap, plan: &Reduction) -> HeapSum {
         .rev()
         .map(|t| t.map_or_else(|| "1'b0".to_owned(), |t| names.bare(t, heap.last_stage)))
         .collect();
-    let (what, interval) = (if heap.accumulate { "Accumulator: prefixes and sums lie" } else { "The sum: it lies" }, plan.accumulator);
+    let (what, interval) =
+        (if heap.accumulate { "Accumulator: prefixes and sums lie" } else { "The sum: it lies" }, plan.accumulator);
     HeapSum {
         luts: heap.luts(),
         stages: heap.last_stage,
@@ -84,8 +85,7 @@ impl Names<'_> {
 
     fn row(&self, index: usize, row: &Row) -> HeapRow {
         let pins = |column: usize| {
-            let mut signals: Vec<String> =
-                row.pins(column).into_iter().map(|w| self.wire(w, row.stage)).collect();
+            let mut signals: Vec<String> = row.pins(column).into_iter().map(|w| self.wire(w, row.stage)).collect();
             signals.resize(4, "1'b0".to_owned());
             signals.reverse();
             signals.join(", ")

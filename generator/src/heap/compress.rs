@@ -85,7 +85,13 @@ struct Candidate {
 
 impl Plan {
     /// Compresses until the last row can take what is left.
-    fn run(rows: Vec<Row>, mut arrivals: Vec<(usize, Term, usize)>, constant: u64, (bits, accumulate): (usize, bool), most: usize) -> Self {
+    fn run(
+        rows: Vec<Row>,
+        mut arrivals: Vec<(usize, Term, usize)>,
+        constant: u64,
+        (bits, accumulate): (usize, bool),
+        most: usize,
+    ) -> Self {
         arrivals.retain(|t| t.0 < bits);
         let mut columns: Vec<Vec<Term>> = vec![Vec::new(); bits];
         for (bit, column) in columns.iter_mut().enumerate() {
@@ -146,9 +152,7 @@ impl Plan {
                 .into_iter()
                 .filter(allowed)
                 // Most removed a LUT, then the longest.
-                .max_by(|a, b| {
-                    (a.removed * b.width, a.width, b.low).cmp(&(b.removed * a.width, b.width, a.low))
-                });
+                .max_by(|a, b| (a.removed * b.width, a.width, b.low).cmp(&(b.removed * a.width, b.width, a.low)));
             match best {
                 Some(candidate) => {
                     pairs_left = pairs_left.saturating_sub(usize::from(!candidate.ternary));
@@ -156,7 +160,9 @@ impl Plan {
                     self.place(candidate, &mut out);
                 }
                 // Nothing good enough, and nothing done: take what there is.
-                None if placed == 0 && patience > 0 && self.arrivals.is_empty() => patience = patience.saturating_sub(2),
+                None if placed == 0 && patience > 0 && self.arrivals.is_empty() => {
+                    patience = patience.saturating_sub(2)
+                }
                 None => break,
             }
         }
@@ -265,7 +271,8 @@ impl Plan {
 /// Terms of a column for a row: two, or three with at most four wires. Terms of two wires first, which cost nothing here and a LUT
 /// of their own elsewhere.
 fn pick(column: &[Term], ternary: bool) -> Option<Vec<usize>> {
-    let of = |wires: fn(usize) -> bool| column.iter().enumerate().filter(move |(_, t)| wires(t.count())).map(|(i, _)| i);
+    let of =
+        |wires: fn(usize) -> bool| column.iter().enumerate().filter(move |(_, t)| wires(t.count())).map(|(i, _)| i);
     let double: Vec<usize> = of(|n| n == 2).collect();
     let narrow: Vec<usize> = of(|n| n < 2).collect();
     let (doubles, wanted) = if ternary { (double.len().min(1), 3) } else { (double.len().min(2), 2) };

@@ -32,7 +32,13 @@ impl Heap {
 
     /// The result for inputs `x`, weight word `weight`, and, where sums are accumulated, the register before. Every LUT is
     /// read from its `INIT`, every carry goes through its chain; registers are wires here.
-    pub fn evaluate(&self, x: &dyn Fn(usize) -> bool, weight: &dyn Fn(usize) -> bool, restart: bool, before: u64) -> u64 {
+    pub fn evaluate(
+        &self,
+        x: &dyn Fn(usize) -> bool,
+        weight: &dyn Fn(usize) -> bool,
+        restart: bool,
+        before: u64,
+    ) -> u64 {
         let mut wires: HashMap<Wire, bool> = HashMap::new();
         let mut result = 0;
         for (index, row) in self.rows.iter().enumerate() {

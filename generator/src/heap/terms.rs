@@ -17,9 +17,8 @@ pub fn terms(pe: &Pe, input: Encoding, bits: usize) -> (Vec<(usize, Term)>, u64)
     let mut low = 0;
     for lane in pe.reduction.lanes() {
         let encoding = pe.weight_encodings[lane];
-        let x: Vec<Signal> = (0..input.bits as usize)
-            .map(|b| Signal::Wire(Wire::X(lane * input.bits as usize + b)))
-            .collect();
+        let x: Vec<Signal> =
+            (0..input.bits as usize).map(|b| Signal::Wire(Wire::X(lane * input.bits as usize + b))).collect();
         let w: Vec<Signal> = (0..encoding.bits as usize)
             .map(|b| {
                 let mut values = pe.weights.iter().map(|w| encoding.encode(w[lane]) >> b & 1 == 1);
@@ -90,7 +89,9 @@ impl Sum {
 
     fn single(&mut self, column: usize, a: Signal, table: u8) {
         match a {
-            Signal::Constant(v) => self.constant = self.constant.wrapping_add(u64::from(table >> u8::from(v) & 1) << column),
+            Signal::Constant(v) => {
+                self.constant = self.constant.wrapping_add(u64::from(table >> u8::from(v) & 1) << column)
+            }
             Signal::Wire(a) => self.push(column, Term::one_wire(a, table)),
         }
     }
