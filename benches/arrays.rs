@@ -25,7 +25,7 @@ use sim::yosys::{Counts, Flow, Job, Target, synthesize_all};
 const UNSIGNED: Signedness = Signedness::Unsigned;
 
 /// Levels of shared sums on shared sums.
-const DEPTH: usize = 2;
+const DEPTH: usize = 3;
 
 fn main() {
     let Ok(yosys) = find(Tool::Yosys) else {

@@ -13,7 +13,7 @@ use crate::lower::round_trip;
 use crate::unrolled::{self, Unrolled};
 
 /// How many shared sums an array puts on one another.
-const SHARED_DEPTH: usize = 2;
+const SHARED_DEPTH: usize = 3;
 
 /// What sums of products are printed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -13,8 +13,9 @@ use quantizer::datatype::{Range, Signedness};
 use crate::dataflow::Encoding;
 use crate::heap::{Heap, Row, Term, Wire, reduce};
 
-/// LUTs that a bit less in a heap saves, in hundredths, as tried for sharing: what a heap reaches lies between one bit and two a LUT. 0 shares nothing.
-const TRIED: [usize; 4] = [0, 45, 55, 65];
+/// What is tried for sharing: LUTs that a bit less in a heap is worth, in hundredths (what a heap reaches lies between one bit and two
+/// a LUT; 0 shares nothing), and how many shared sums may stand on one another.
+const TRIED: [(usize, usize); 4] = [(0, 0), (50, 1), (50, 2), (65, 3)];
 
 /// A planned array.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,8 +71,14 @@ impl Unrolled {
     ///
     /// Several amounts of sharing are tried; the fewest LUTs win. Sums of shared sums go at most `depth` deep.
     pub fn plan(weights: &[Vec<i64>], encoding: Encoding, ranges: &[Range], depth: usize) -> Self {
-        let tried = TRIED.iter().flat_map(|&worth| (1..=depth).map(move |depth| (worth, depth)));
-        let plans = tried.map(|(worth, depth)| Self::with(weights, encoding, ranges, depth, worth));
+        let tried = TRIED.iter().filter(|t| t.1 <= depth);
+        // Each by a thread of its own: they have nothing in common.
+        let plans: Vec<Self> = std::thread::scope(|scope| {
+            let threads: Vec<_> = tried
+                .map(|&(worth, depth)| scope.spawn(move || Self::with(weights, encoding, ranges, depth, worth)))
+                .collect();
+            threads.into_iter().filter_map(|t| t.join().ok()).collect()
+        });
         let mut best = None;
         for plan in plans {
             let better = best.as_ref().is_none_or(|b: &Self| plan.heap.luts() < b.heap.luts());

@@ -2,33 +2,34 @@
 
 use super::{Heap, Row, Term, Wire};
 
-/// Bits removed per LUT below which a row of a middle stage waits for a better one, in quarters.
-const PATIENCE: usize = 6;
+/// Bits removed per LUT below which a row of a middle stage waits for a better one, in quarters: all are tried.
+const PATIENCE: [usize; 4] = [5, 6, 7, 8];
 
 /// Compresses `terms` and `constant` to one sum modulo `2^bits`, added to an accumulator if `accumulate` says so.
 ///
 /// How many products are made by rows of two at the first stage, and how many wait for a ternary row (their wires are delayed), is
-/// tried out; the fewest LUTs win, then the fewest carry cells.
+/// tried out; the fewest LUTs win, then the fewest stages and carry cells.
 pub fn compress(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate: bool) -> Heap {
-    let mut best = attempt(terms, constant, bits, accumulate, usize::MAX);
+    let attempt = |most: usize, patience: usize| {
+        let arrivals = terms.iter().map(|&(column, term)| (column, term, 0)).collect();
+        let plan = Plan::run(0, arrivals, constant, (bits, accumulate), (most, patience));
+        let last_stage = plan.stage;
+        let (rows, direct) = plan.finish();
+        Heap { bits, accumulate, rows, direct, last_stage }
+    };
+    let mut best = attempt(usize::MAX, PATIENCE[0]);
     let first = best.rows.iter().filter(|r| r.stage == 0 && !r.ternary).count();
-    let step = (first / 64).max(1);
-    for held in (0..first).step_by(step) {
-        let other = attempt(terms, constant, bits, accumulate, held);
-        let key = |h: &Heap| (h.luts(), h.last_stage, h.carries());
-        if key(&other) < key(&best) {
-            best = other;
+    let step = (first / 16).max(1);
+    for patience in PATIENCE {
+        for held in (0..first).step_by(step).chain([usize::MAX]) {
+            let other = attempt(held, patience);
+            let key = |h: &Heap| (h.luts(), h.last_stage, h.carries());
+            if key(&other) < key(&best) {
+                best = other;
+            }
         }
     }
     best
-}
-
-fn attempt(terms: &[(usize, Term)], constant: u64, bits: usize, accumulate: bool, most: usize) -> Heap {
-    let arrivals = terms.iter().map(|&(column, term)| (column, term, 0)).collect();
-    let plan = Plan::run(Vec::new(), arrivals, constant, (bits, accumulate), most);
-    let last_stage = plan.stage;
-    let (rows, direct) = plan.finish();
-    Heap { bits, accumulate, rows, direct, last_stage }
 }
 
 /// Bits of a finished sum, lowest first (none is 0), and the stage from which on they are there.
@@ -54,18 +55,26 @@ pub fn reduce(rows: &mut Vec<Row>, terms: Vec<(usize, Term, usize)>, constant: u
         let stage = alone.iter().flatten().map(|t| t.2).max().unwrap_or(0);
         return Reduced { bits: alone.into_iter().map(|t| t.map(|t| t.1)).collect(), stage };
     }
-    let plan = Plan::run(std::mem::take(rows), terms, constant, (bits, false), 0);
-    let stage = plan.stage + 1;
-    let (all, direct) = plan.finish();
-    let index = all.len() - 1;
-    let width = all[index].width();
+    let base = rows.len();
+    let attempts = PATIENCE.map(|patience| {
+        let plan = Plan::run(base, terms.clone(), constant, (bits, false), (0, patience));
+        (plan.stage + 1, plan.finish())
+    });
+    let luts = |rows: &[Row]| rows.iter().map(Row::width).sum::<usize>();
+    let best = attempts.into_iter().min_by_key(|(stage, (rows, _))| (luts(rows), *stage));
+    // PATIENCE is not empty.
+    let (stage, (new, direct)) = best.unwrap_or_default();
+    let width = new.last().map_or(0, Row::width);
+    rows.extend(new);
+    let index = rows.len().saturating_sub(1);
     let sums = (0..width).map(|column| Some(Term::wire(Wire::Sum { row: index, column })));
-    let bits = direct.into_iter().chain(sums).collect();
-    *rows = all;
-    Reduced { bits, stage }
+    Reduced { bits: direct.into_iter().chain(sums).collect(), stage }
 }
 
 struct Plan {
+    /// Number of the first row.
+    base: usize,
+    patience: usize,
     columns: Vec<Vec<Term>>,
     rows: Vec<Row>,
     stage: usize,
@@ -86,11 +95,11 @@ struct Candidate {
 impl Plan {
     /// Compresses until the last row can take what is left.
     fn run(
-        rows: Vec<Row>,
+        base: usize,
         mut arrivals: Vec<(usize, Term, usize)>,
         constant: u64,
         (bits, accumulate): (usize, bool),
-        most: usize,
+        (most, patience): (usize, usize),
     ) -> Self {
         arrivals.retain(|t| t.0 < bits);
         let mut columns: Vec<Vec<Term>> = vec![Vec::new(); bits];
@@ -101,8 +110,8 @@ impl Plan {
         }
         // Nothing can be done before the first term is there; a heap on its own has a row before the last.
         let stage = arrivals.iter().map(|t| t.2).min().unwrap_or(0);
-        let first = if rows.is_empty() && accumulate { 1 } else { stage };
-        let mut plan = Plan { columns, rows, stage, accumulate, arrivals };
+        let first = if accumulate { 1 } else { stage };
+        let mut plan = Plan { base, patience, columns, rows: Vec::new(), stage, accumulate, arrivals };
         plan.arrive();
         while plan.stage < first || !plan.arrivals.is_empty() || !plan.ready() {
             let next = plan.step(if plan.stage == 0 { most } else { 0 });
@@ -139,7 +148,7 @@ impl Plan {
         let mut placed = 0;
         // Products to be made come first; without any, the first stage is like the others.
         let products = self.stage == 0 && self.columns.iter().flatten().any(|t| t.count() == 2);
-        let mut patience = if products { 0 } else { PATIENCE };
+        let mut patience = if products { 0 } else { self.patience };
         loop {
             if !products && self.ready() && self.arrivals.is_empty() {
                 break;
@@ -214,7 +223,7 @@ impl Plan {
         if ternary {
             row.majority_in = self.take_bare(low);
         }
-        let index = self.rows.len();
+        let index = self.base + self.rows.len();
         for column in 0..width {
             out[low + column].push(Term::wire(Wire::Sum { row: index, column }));
         }
