@@ -98,9 +98,9 @@ impl Unrolled {
         }
         let mut build = Build { rows: Vec::new(), bits: Vec::new() };
         let bits = encoding.bits as usize;
-        for i in 0..ranges.len() {
+        for (i, signal) in signals.iter().enumerate().take(ranges.len()) {
             // A code in range may need fewer wires than the encoding has.
-            let width = signals[i].width().min(bits);
+            let width = signal.width().min(bits);
             let wires = (0..width).map(|b| Some(Term::wire(Wire::X(i * bits + b)))).collect();
             build.bits.push((wires, 0));
         }
