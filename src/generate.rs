@@ -8,6 +8,7 @@ use generator::lower::{LowerOptions, lower};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
+use sim::fifo;
 
 use crate::Outcome;
 use crate::console::Console;
@@ -112,8 +113,13 @@ impl Design {
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
         let backend = folding.backend(model)?;
         let mut dataflow = lower(&model.network, &options)?;
+        // Before the queues: the latencies of the back-end decide how deep they are.
         retarget(&mut dataflow, backend);
-        Ok(Design { folding: resolve(&model.network, &request)?, backend, dataflow })
+        fifo::size(&mut dataflow).map_err(|e| Error::Usage {
+            message: format!("the queues of the branches cannot be sized: {e}"),
+            help: Some("this is a defect of snug; please report it with the model".to_owned()),
+        })?;
+        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, dataflow })
     }
 }
 

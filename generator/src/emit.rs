@@ -2,6 +2,7 @@
 
 mod array;
 mod expression;
+mod fixed;
 mod heap;
 mod label_select;
 mod map;
@@ -11,11 +12,9 @@ mod search;
 pub mod testbench;
 mod top;
 
-use std::collections::BTreeMap;
+use hw_templates::{FIXED, Fixed, Templates, XC7};
 
-use hw_templates::{FIXED, Templates, XC7};
-
-use crate::dataflow::{Dataflow, Kind, Module};
+use crate::dataflow::{Dataflow, Kind, StreamId};
 use crate::error::GenerateError;
 use crate::heap::Heap;
 use crate::reduction::Reduction;
@@ -42,34 +41,28 @@ pub struct VerilogFile {
 /// If a template cannot be filled, which is a defect of snug.
 pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>, GenerateError> {
     let templates = Templates::new()?;
-    let mut files: BTreeMap<usize, VerilogFile> = BTreeMap::new();
+    let mut printed: Vec<(String, String)> = Vec::new();
     let prefix = format!("{}_", dataflow.top);
-    // Modules refer to the fixed ones by their plain names; here they all get the prefix.
-    let mut add = |name: String, text: String| {
-        let text = prefixed(&text, &prefix);
-        let number = files.len();
-        files.insert(number, VerilogFile { name: format!("{name}.v"), text: format!("{NOTICE}{text}") });
-    };
-    for fixed in FIXED {
-        add(format!("{prefix}{}", fixed.name), fixed.text.to_owned());
-    }
-    let heaps = |m: &Module| matches!(&m.kind, Kind::MatrixVector(u) if u.array.is_some() || u.pes.iter().any(|p| p.heap.is_some()));
-    if dataflow.modules.iter().any(heaps) {
-        for fixed in XC7 {
-            // The device's own cells keep their names.
-            let own = if fixed.name.starts_with("snug_") { prefix.as_str() } else { "" };
-            add(format!("{own}{}", fixed.name), fixed.text.to_owned());
-        }
-    }
+    let mut add = |name: String, text: String| printed.push((name, text));
     for module in &dataflow.modules {
-        let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+        let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         let name = format!("{prefix}{}", module.name);
         match &module.kind {
-            Kind::WidthConverter(_) | Kind::Fifo(_) => {}
+            Kind::WidthConverter(_)
+            | Kind::Fifo(_)
+            | Kind::Window(_)
+            | Kind::Pool(_)
+            | Kind::Upsample(_)
+            | Kind::Fork(_)
+            | Kind::Add(_)
+            | Kind::Concat(_) => {}
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
-                add(name.clone(), templates.render(&map::context(&name, m, input, output))?);
+                add(
+                    name.clone(),
+                    templates.render(&map::context(&name, m, input, output, module.input() == StreamId(0)))?,
+                );
             }
             Kind::MatrixVector(unit) => {
                 if let Some(plan) = &unit.array {
@@ -92,7 +85,38 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
         }
     }
     add(dataflow.top.clone(), templates.render(&top::context(dataflow, about.to_vec()))?);
-    Ok(files.into_values().collect())
+    // Modules refer to the fixed ones by their plain names; here they all get the prefix.
+    let file = |(name, text): (String, String)| VerilogFile {
+        name: format!("{name}.v"),
+        text: format!("{NOTICE}{}", prefixed(&text, &prefix)),
+    };
+    // The device's own cells keep their names.
+    let own = |f: &Fixed| if f.name.starts_with("snug_") { prefix.as_str() } else { "" };
+    let fixed = used(&printed).into_iter().map(|f| (format!("{}{}", own(&f), f.name), f.text.to_owned()));
+    Ok(fixed.chain(printed).map(file).collect())
+}
+
+/// The fixed modules that the printed ones use, directly or through each other.
+fn used(printed: &[(String, String)]) -> Vec<Fixed> {
+    let names = |text: &str, fixed: &Fixed| words(text).any(|(word, _)| word == fixed.name);
+    let mut used: Vec<Fixed> = Vec::new();
+    let mut texts: Vec<&str> = printed.iter().map(|(_, text)| text.as_str()).collect();
+    while let Some(text) = texts.pop() {
+        for fixed in FIXED.into_iter().chain(XC7) {
+            if names(text, &fixed) && !used.iter().any(|u| u.name == fixed.name) {
+                texts.push(fixed.text);
+                used.push(fixed);
+            }
+        }
+    }
+    used.sort_by_key(|f| f.name);
+    used
+}
+
+/// The words of a text, each without and with the character behind it.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split_inclusive(move |c| !identifier(c)).map(move |word| (word.trim_end_matches(|c| !identifier(c)), word))
 }
 
 /// An unrolled matrix as Verilog files: the array `<name>_array`, and with `queue` places at its exit the stream `<name>` around
@@ -134,17 +158,12 @@ pub fn xc7_row() -> &'static str {
 
 /// Puts `prefix` before every fixed module's name, where it stands as a whole word.
 fn prefixed(text: &str, prefix: &str) -> String {
-    let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = String::with_capacity(text.len() + 256);
-    for word in text.split_inclusive(|c| !identifier(c)) {
-        if FIXED
-            .iter()
-            .chain(&XC7)
-            .any(|f| f.name.starts_with("snug_") && word.trim_end_matches(|c| !identifier(c)) == f.name)
-        {
+    for (word, whole) in words(text) {
+        if FIXED.iter().chain(&XC7).any(|f| f.name.starts_with("snug_") && word == f.name) {
             out.push_str(prefix);
         }
-        out.push_str(word);
+        out.push_str(whole);
     }
     out
 }

@@ -10,5 +10,6 @@ pub mod lower;
 pub mod names;
 pub mod prune;
 pub mod reduction;
+pub mod stages;
 pub mod target;
 pub mod unrolled;

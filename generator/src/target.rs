@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use quantizer::datatype::Range;
 
-use crate::dataflow::{Dataflow, Kind, MatrixVector, Module, Stream};
+use crate::dataflow::{Dataflow, Kind, MatrixVector, Stream};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
 use crate::unrolled::{self, Unrolled};
@@ -54,8 +54,9 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
         return;
     }
     let streams = &dataflow.streams;
-    for Module { kind, input, .. } in &mut dataflow.modules {
-        if let Kind::MatrixVector(unit) = kind {
+    for module in &mut dataflow.modules {
+        let input = module.input();
+        if let Kind::MatrixVector(unit) = &mut module.kind {
             heaps(unit, &streams[input.0]);
         }
     }

@@ -1,9 +1,10 @@
 //! Prints the top module.
 
-use hw_templates::{Instance, Parameter, StreamWires, Top};
+use hw_templates::{Instance, StreamPort, StreamWires, Top};
 
 use super::expression::{counter_bits, type_name};
-use crate::dataflow::{Dataflow, Kind, Module, Output, Stream};
+use super::fixed;
+use crate::dataflow::{Dataflow, Kind, Module, Output, Stream, StreamId};
 use crate::names::comment;
 
 /// The context of the top module.
@@ -15,7 +16,7 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
         0 => format!("{}_tdata", output.name),
         n => format!("{{{n}'d0, {}_tdata}}", output.name),
     };
-    let illegal = dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Map(_)));
+    let illegal = dataflow.modules.iter().any(checks_pins);
     Top {
         top: dataflow.top.clone(),
         title: match dataflow.output {
@@ -56,34 +57,26 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
 }
 
 fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
-    let input = dataflow.stream(module.input);
-    let mut parameters = Vec::new();
-    let mut name = format!("{}_{}", dataflow.top, module.name);
-    if let Kind::Fifo(f) = &module.kind {
-        name = "snug_fifo".to_owned();
-        parameters =
-            [("WIDTH", input.width()), ("DEPTH", f.depth)].map(|(name, value)| Parameter { name, value }).to_vec();
-    }
-    if let Kind::WidthConverter(w) = &module.kind {
-        name = "snug_width_converter".to_owned();
-        parameters = [
-            ("UNIT_WIDTH", w.unit * input.encoding.bits as usize),
-            ("INPUT_UNITS", w.input_units),
-            ("LAST_UNITS", w.last_units),
-            ("LAST_DATA", w.last_data),
-            ("BEATS", w.beats),
-            ("OUTPUT_UNITS", w.output_units),
-            ("CAPACITY", w.capacity),
-        ]
-        .map(|(name, value)| Parameter { name, value })
-        .to_vec();
-    }
+    let streams = |ids: &[StreamId]| -> Vec<&Stream> { ids.iter().map(|&id| dataflow.stream(id)).collect() };
+    let (inputs, outputs) = (streams(&module.inputs), streams(&module.outputs));
+    let (name, parameters) = match fixed::instance(&module.kind, &inputs, &outputs) {
+        Some((name, parameters)) => (name.to_owned(), parameters),
+        None => (format!("{}_{}", dataflow.top, module.name), Vec::new()),
+    };
+    let ports = |names: [&'static str; 2], streams: &[&Stream]| -> Vec<StreamPort> {
+        names.iter().zip(streams).map(|(port, s)| StreamPort { port, stream: s.name.clone() }).collect()
+    };
     Instance {
         module: name,
         instance: module.name.clone(),
         parameters,
-        input: input.name.clone(),
-        output: dataflow.stream(module.output).name.clone(),
-        illegal: matches!(module.kind, Kind::Map(_)),
+        inputs: ports(["s_axis", "s1_axis"], &inputs),
+        outputs: ports(["m_axis", "m1_axis"], &outputs),
+        illegal: checks_pins(module),
     }
+}
+
+/// Whether the module is the map of the pins' codes, which reports illegal ones.
+fn checks_pins(module: &Module) -> bool {
+    matches!(module.kind, Kind::Map(_)) && module.input() == StreamId(0)
 }
