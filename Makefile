@@ -45,7 +45,8 @@ bench: setup ## Clocks a second of cycle engine and Verilator; time of projectin
 	$(CARGO) bench --bench speed
 	$(CARGO) bench -p quantizer --bench weights
 
-bench-luts: setup ## LUT estimate against Yosys, module by module
+bench-luts: setup ## LUTs: MAC arrays against the best peers, estimate against Yosys
+	$(CARGO) bench --bench arrays
 	$(CARGO) bench --bench luts
 
 doc: ## API documentation: target/doc

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use generator::folding::{FoldingRequest, LayerFolding};
+use generator::target::Backend;
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 use quantizer::network::Network;
@@ -30,6 +31,9 @@ pub struct FoldingArgs {
     /// At least so many frames a second, at --clock-mhz
     #[arg(long, value_name = "F")]
     pub target_fps: Option<String>,
+    /// How sums are built: generic (`+`, any device) or xc7 (bit heaps of LUT6_2 and CARRY4)
+    #[arg(long, value_parser = ["generic", "xc7"])]
+    pub backend: Option<String>,
     /// The clock that rates are reported for
     #[arg(long, value_name = "C", default_value = "100")]
     pub clock_mhz: String,
@@ -37,7 +41,13 @@ pub struct FoldingArgs {
 
 impl Default for FoldingArgs {
     fn default() -> Self {
-        FoldingArgs { folding: None, target_interval: None, target_fps: None, clock_mhz: "100".to_owned() }
+        FoldingArgs {
+            folding: None,
+            target_interval: None,
+            target_fps: None,
+            backend: None,
+            clock_mhz: "100".to_owned(),
+        }
     }
 }
 
@@ -48,6 +58,23 @@ impl FoldingArgs {
     /// If it is no positive number.
     pub fn clock_hz(&self) -> Result<Rational, Error> {
         positive("--clock-mhz", &self.clock_mhz).map(|mhz| mhz * BigInt::from(1_000_000))
+    }
+
+    /// The back-end. A generated folder keeps its own unless another is asked for.
+    ///
+    /// # Errors
+    /// If the folder's file cannot be read or names none.
+    pub fn backend(&self, model: &Model) -> Result<Backend, Error> {
+        let name = match (&self.backend, model.folder_file(DATAFLOW)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => {
+                let value: serde_json::Value = files::read_json(&path)?;
+                // Folders of before there were several have none.
+                value.get("backend").and_then(serde_json::Value::as_str).unwrap_or("generic").to_owned()
+            }
+            (None, None) => return Ok(Backend::Generic),
+        };
+        name.parse().map_err(|message| Error::Usage { message, help: None })
     }
 
     /// What the generator is asked for. A generated folder keeps its folding unless something else is asked for.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use generator::dataflow::{Dataflow, Output};
 use generator::folding::{LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower};
+use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
 use sim::fifo;
@@ -96,6 +97,8 @@ struct Layer {
 pub struct Design {
     /// PE and SIMD of every layer.
     pub folding: Vec<(String, LayerFolding)>,
+    /// How its sums are built.
+    pub backend: Backend,
     /// The hardware.
     pub dataflow: Dataflow,
 }
@@ -108,12 +111,15 @@ impl Design {
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
         let request = folding.request(model)?;
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
+        let backend = folding.backend(model)?;
         let mut dataflow = lower(&model.network, &options)?;
+        // Before the queues: the latencies of the back-end decide how deep they are.
+        retarget(&mut dataflow, backend);
         fifo::size(&mut dataflow).map_err(|e| Error::Usage {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        Ok(Design { folding: resolve(&model.network, &request)?.layers, dataflow })
+        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, dataflow })
     }
 }
 

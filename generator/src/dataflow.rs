@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use quantizer::datatype::{Range, Signedness};
 
+use crate::heap::Heap;
 use crate::reduction::Reduction;
+use crate::unrolled::Unrolled;
 
 mod image;
 
@@ -344,6 +346,8 @@ pub struct MatrixVector {
     pub pes: Vec<Pe>,
     /// Adder levels, the same in all processing elements.
     pub tree_levels: usize,
+    /// All sums as one array of constant weights, which then stands in the place of the elements' products and adders.
+    pub array: Option<Unrolled>,
     /// How codes are found, if thresholds follow; else accumulators leave.
     pub search: Option<Search>,
     /// Places of the exit queue.
@@ -369,6 +373,8 @@ pub struct Pe {
     pub weight_encodings: Vec<Encoding>,
     /// The planned sum of products.
     pub reduction: Reduction,
+    /// The same sum as a bit heap of 7-series cells, which then stands in the place of its products, adders and accumulator.
+    pub heap: Option<Heap>,
     /// Threshold words and direction per neuron fold; empty if accumulators leave.
     pub words: Vec<SearchWords>,
     /// Two's complement width of a threshold word, at least the accumulator's.

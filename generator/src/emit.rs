@@ -1,7 +1,9 @@
 //! From the dataflow to Verilog files. Same dataflow, same bytes.
 
+mod array;
 mod expression;
 mod fixed;
+mod heap;
 mod label_select;
 mod map;
 mod matrix_vector;
@@ -10,10 +12,13 @@ mod search;
 pub mod testbench;
 mod top;
 
-use hw_templates::{FIXED, Fixed, Templates};
+use hw_templates::{FIXED, Fixed, Templates, XC7};
 
 use crate::dataflow::{Dataflow, Kind, StreamId};
 use crate::error::GenerateError;
+use crate::heap::Heap;
+use crate::reduction::Reduction;
+use crate::unrolled::Unrolled;
 
 /// Text that stands at the head of every generated file.
 const NOTICE: &str =
@@ -60,9 +65,16 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                 );
             }
             Kind::MatrixVector(unit) => {
+                if let Some(plan) = &unit.array {
+                    let array = format!("{name}_array");
+                    add(array.clone(), templates.render(&array::context(&array, plan))?);
+                }
                 for p in 0..unit.pe {
                     let pe = format!("{name}_pe{p}");
-                    let context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    let mut context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    if let Some(plan) = &unit.pes[p].heap {
+                        context.heap = templates.render(&heap::context(plan, &unit.pes[p].reduction))?;
+                    }
                     add(pe, templates.render(&context)?);
                 }
                 add(name.clone(), templates.render(&matrix_vector::context(&name, module, unit, input, output))?);
@@ -78,7 +90,9 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
         name: format!("{name}.v"),
         text: format!("{NOTICE}{}", prefixed(&text, &prefix)),
     };
-    let fixed = used(&printed).into_iter().map(|f| (format!("{prefix}{}", f.name), f.text.to_owned()));
+    // The device's own cells keep their names.
+    let own = |f: &Fixed| if f.name.starts_with("snug_") { prefix.as_str() } else { "" };
+    let fixed = used(&printed).into_iter().map(|f| (format!("{}{}", own(&f), f.name), f.text.to_owned()));
     Ok(fixed.chain(printed).map(file).collect())
 }
 
@@ -88,7 +102,7 @@ fn used(printed: &[(String, String)]) -> Vec<Fixed> {
     let mut used: Vec<Fixed> = Vec::new();
     let mut texts: Vec<&str> = printed.iter().map(|(_, text)| text.as_str()).collect();
     while let Some(text) = texts.pop() {
-        for fixed in FIXED {
+        for fixed in FIXED.into_iter().chain(XC7) {
             if names(text, &fixed) && !used.iter().any(|u| u.name == fixed.name) {
                 texts.push(fixed.text);
                 used.push(fixed);
@@ -105,11 +119,48 @@ fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split_inclusive(move |c| !identifier(c)).map(move |word| (word.trim_end_matches(|c| !identifier(c)), word))
 }
 
+/// An unrolled matrix as Verilog files: the array `<name>_array`, and with `queue` places at its exit the stream `<name>` around
+/// it with the fixed modules that it needs. The models of the device's cells come first.
+///
+/// # Errors
+/// If a template cannot be filled, which is a defect of snug.
+pub fn unrolled(name: &str, plan: &Unrolled, queue: Option<usize>) -> Result<Vec<VerilogFile>, GenerateError> {
+    let templates = Templates::new()?;
+    let file = |name: &str, text: &str| VerilogFile { name: format!("{name}.v"), text: format!("{NOTICE}{text}") };
+    let mut files: Vec<VerilogFile> =
+        XC7.iter().filter(|f| !f.name.starts_with("snug_")).map(|f| file(f.name, f.text)).collect();
+    let array = format!("{name}_array");
+    files.push(file(&array, &templates.render(&array::context(&array, plan))?));
+    if let Some(queue) = queue {
+        let prefix = format!("{name}_");
+        for fixed in FIXED.iter().filter(|f| ["snug_credit", "snug_delay", "snug_fifo"].contains(&f.name)) {
+            files.push(file(&format!("{prefix}{}", fixed.name), &prefixed(fixed.text, &prefix)));
+        }
+        let stream = templates.render(&array::stream(name, &array, plan, queue))?;
+        files.push(file(name, &prefixed(&stream, &prefix)));
+    }
+    Ok(files)
+}
+
+/// The Verilog of a processing element's sum, from products to accumulator: it reads `x`, `weights_reg`, `sum_valid` and
+/// `sum_first` and makes `value0`.
+///
+/// # Errors
+/// If a template cannot be filled, which is a defect of snug.
+pub fn heap_sum(plan: &Heap, reduction: &Reduction) -> Result<String, GenerateError> {
+    Ok(Templates::new()?.render(&heap::context(plan, reduction))?)
+}
+
+/// The module that rows of a bit heap are instances of.
+pub fn xc7_row() -> &'static str {
+    XC7.iter().find(|f| f.name == "snug_xc7_row").map_or("", |f| f.text)
+}
+
 /// Puts `prefix` before every fixed module's name, where it stands as a whole word.
 fn prefixed(text: &str, prefix: &str) -> String {
     let mut out = String::with_capacity(text.len() + 256);
     for (word, whole) in words(text) {
-        if FIXED.iter().any(|f| word == f.name) {
+        if FIXED.iter().chain(&XC7).any(|f| f.name.starts_with("snug_") && word == f.name) {
             out.push_str(prefix);
         }
         out.push_str(whole);

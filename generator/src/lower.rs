@@ -169,7 +169,7 @@ impl Builder<'_> {
 
 /// Credits that keep a pipeline full which makes a beat every `every` cycles: a credit is away for the
 /// pipeline, the queue and its own register. One more lets the reader be a cycle late.
-fn round_trip(pipeline: usize, every: usize) -> usize {
+pub(crate) fn round_trip(pipeline: usize, every: usize) -> usize {
     (pipeline + 2).div_ceil(every) + 1
 }
 

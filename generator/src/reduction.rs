@@ -120,6 +120,14 @@ impl Reduction {
         Reduction { nodes, accumulator, accumulator_bits: accumulator.signed_width(), totals }
     }
 
+    /// Lanes with a product, in order.
+    pub fn lanes(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().filter_map(|n| match n.operation {
+            Operation::Product { lane } => Some(lane),
+            _ => None,
+        })
+    }
+
     /// Adder levels that these weights need: `ceil(log2(lanes with a product))`.
     pub fn levels_needed(weights: &[Vec<i64>], inputs: &[Vec<Range>]) -> usize {
         let lanes = inputs.first().map_or(0, Vec::len);

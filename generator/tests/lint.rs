@@ -8,6 +8,7 @@ use generator::dataflow::Output;
 use generator::emit::verilog;
 use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower};
+use generator::target::{Backend, retarget};
 use quantizer::testing::{Limits, network};
 
 fn available(tool: &str) -> bool {
@@ -38,7 +39,8 @@ fn printed_verilog_is_clean() {
         };
         let output = if seed % 2 == 0 && network.label_grid.is_ok() { Output::Label } else { Output::Logits };
         let options = LowerOptions { folding, top: Some(format!("net{seed}")), output };
-        let dataflow = lower(&network, &options).unwrap();
+        let mut dataflow = lower(&network, &options).unwrap();
+        retarget(&mut dataflow, if seed % 4 == 1 { Backend::Xc7 } else { Backend::Generic });
         let files = verilog(&dataflow, &[]).unwrap();
         assert_eq!(files, verilog(&dataflow, &[]).unwrap(), "same dataflow, same bytes");
         let folder = folder.join(seed.to_string());
@@ -57,8 +59,11 @@ fn printed_verilog_is_clean() {
         }
         if yosys && seed < 6 {
             let list: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
-            let script =
-                format!("read_verilog {}; hierarchy -check -top {}; proc; check -assert", list.join(" "), dataflow.top);
+            let script = format!(
+                "read_verilog -formal {}; hierarchy -check -top {}; proc; check -assert",
+                list.join(" "),
+                dataflow.top
+            );
             let text = run(Command::new("yosys").args(["-q", "-p", &script]));
             assert!(!text.contains("Warning"), "seed {seed}: {text}");
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::Template;
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 8] = [
+pub(crate) const ALL: [(&str, &str); 11] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -14,6 +14,9 @@ pub(crate) const ALL: [(&str, &str); 8] = [
     (Top::NAME, Top::TEXT),
     (Monitor::NAME, Monitor::TEXT),
     (Testbench::NAME, Testbench::TEXT),
+    (crate::HeapSum::NAME, crate::HeapSum::TEXT),
+    (crate::UnrolledArray::NAME, crate::UnrolledArray::TEXT),
+    (crate::UnrolledStream::NAME, crate::UnrolledStream::TEXT),
 ];
 
 macro_rules! template {
@@ -78,6 +81,8 @@ pub struct ProcessingElement {
     pub rom: Option<Rom>,
     /// Lane and width of each weight field, for the comment.
     pub fields: String,
+    /// Products, adders and accumulator as text where a bit heap replaces them, or empty.
+    pub heap: String,
     /// Products, one per lane with a weight.
     pub products: Vec<Product>,
     /// Adder levels.
@@ -225,6 +230,10 @@ pub struct MatrixVector {
     pub accumulate: bool,
     /// Names of the neuron fold ports.
     pub channel_ports: Vec<String>,
+    /// Module of the array that makes all sums, or empty.
+    pub array: String,
+    /// Bits of its sums.
+    pub sums_bits: usize,
     /// Processing elements.
     pub pes: Vec<PeInstance>,
 }
@@ -253,6 +262,8 @@ pub struct PeInstance {
     pub module: String,
     /// Whether it has a `fold` port.
     pub fold: bool,
+    /// What it reads: the beat, or its sum.
+    pub x: String,
     /// High bit of its result.
     pub high: usize,
     /// Low bit of its result.

@@ -23,3 +23,10 @@ pub const FIXED: [Fixed; 11] = [
     Fixed { name: "snug_width_converter", text: include_str!("../rtl/snug_width_converter.v") },
     Fixed { name: "snug_window", text: include_str!("../rtl/snug_window.v") },
 ];
+
+/// Rows of a bit heap on 7-series cells, and the models of those cells, which are empty in synthesis.
+pub const XC7: [Fixed; 3] = [
+    Fixed { name: "LUT6_2", text: include_str!("../rtl/LUT6_2.v") },
+    Fixed { name: "CARRY4", text: include_str!("../rtl/CARRY4.v") },
+    Fixed { name: "snug_xc7_row", text: include_str!("../rtl/snug_xc7_row.v") },
+];

@@ -3,11 +3,15 @@
 //! The fixed modules are hand-written and shared by every design; the templates are filled once a module. Rendering
 //! the same context gives the same bytes.
 
+mod array;
 mod context;
 mod fixed;
+mod heap;
 
+pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
-pub use fixed::{FIXED, Fixed};
+pub use fixed::{FIXED, Fixed, XC7};
+pub use heap::{HeapDelay, HeapRow, HeapSum};
 
 use serde::Serialize;
 use tera::{Context, Tera};

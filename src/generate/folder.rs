@@ -6,6 +6,7 @@ use generator::dataflow::Dataflow;
 use generator::emit;
 use generator::folding::LayerFolding;
 use generator::names::comment;
+use generator::target::Backend;
 use quantizer::certificate::Certificate;
 use quantizer::network::Network;
 use quantizer::store;
@@ -24,6 +25,7 @@ use crate::output_dir::Files;
 struct DataflowFile<'a> {
     schema: &'static str,
     folding: BTreeMap<&'a str, LayerFolding>,
+    backend: Backend,
     dataflow: &'a Dataflow,
 }
 
@@ -42,7 +44,7 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
         files.insert(name, file.text.into_bytes());
     }
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
-    let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, dataflow };
+    let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, backend: design.backend, dataflow };
     let certificate = Certificate::of(network).map_err(stored)?;
     let mut text =
         |name: &str, text: String| files.insert(name.to_owned(), (text.trim_end().to_owned() + "\n").into_bytes());

@@ -6,6 +6,7 @@ use super::expression::{counter_bits, type_name};
 use super::processing_element::{has_rom, mixed};
 use crate::dataflow::{MatrixVector, Module, Stream};
 use crate::names::comment;
+use crate::unrolled::Unrolled;
 
 /// The context of a matrix-vector unit whose module is called `name`.
 pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream, output: &Stream) -> Context {
@@ -90,10 +91,19 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
         delays,
         accumulate,
         channel_ports,
+        array: unit.array.as_ref().map_or_else(String::new, |_| format!("{name}_array")),
+        sums_bits: unit.array.as_ref().map_or(0, Unrolled::output_bits),
         pes: (0..unit.pe)
             .map(|p| PeInstance {
                 module: format!("{name}_pe{p}"),
                 fold: has_rom(&unit.pes[p]),
+                x: unit.array.as_ref().map_or_else(
+                    || "x_reg".to_owned(),
+                    |a| {
+                        let low: usize = a.outputs[..p].iter().map(|o| o.bits.len()).sum();
+                        format!("sums[{}:{low}]", low + a.outputs[p].bits.len() - 1)
+                    },
+                ),
                 high: (p + 1) * lane - 1,
                 low: p * lane,
             })

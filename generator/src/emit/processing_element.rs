@@ -4,8 +4,10 @@ use hw_templates::{Adder, Direction, Port, ProcessingElement, Product, Rom};
 use quantizer::datatype::Signedness;
 
 use super::expression::{counter_bits, field, pack, resize, word};
+use super::heap::reads_all;
 use super::search;
 use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Stream};
+use crate::heap::Wire;
 use crate::names::comment;
 use crate::reduction::{Node, Operation};
 
@@ -33,15 +35,36 @@ pub fn context(
     let layout = Layout::of(pe, &lanes);
     let rom = (folds > 1 && layout.bits > 0)
         .then(|| Rom { bits: layout.bits, words: pe.weights.iter().map(|w| layout.word(w)).collect() });
-    let products: Vec<Product> =
+    let mut products: Vec<Product> =
         lanes.iter().enumerate().map(|(i, &lane)| product(pe, &plan.nodes[i], lane, &layout, input.encoding)).collect();
+    let mut adders = adders(&plan.nodes, unit.tree_levels);
     // Operands may be cut to their product's width, and lanes without a weight are not read at all.
     let width = |i: usize| plan.nodes[i].width();
-    if lanes.len() < input.lanes || (0..lanes.len()).any(|i| width(i) < input.encoding.bits) {
-        unused.push("x");
-    }
-    if rom.is_some() && lanes.iter().enumerate().any(|(i, &l)| width(i) < pe.weight_encodings[l].bits) {
-        unused.push("weights_reg");
+    let sum = unit.array.as_ref().map(|a| &a.outputs[index]);
+    let mut heap = String::new();
+    if let Some(sum) = sum {
+        (products, adders) = (Vec::new(), Vec::new());
+        let value = resize("x", sum.bits.len() as u32, sum.interval.lo < 0, plan.accumulator_bits);
+        let interval = plan.accumulator;
+        heap = format!(
+            "\n    // The sum comes from the array: it lies in {interval}.\n    wire signed [{}:0] value0 = {value};",
+            plan.accumulator_bits - 1
+        );
+    } else if let Some(heap) = &pe.heap {
+        (products, adders) = (Vec::new(), Vec::new());
+        if !reads_all(heap, input.width(), |w| if let Wire::X(i) = w { Some(i) } else { None }) {
+            unused.push("x");
+        }
+        if rom.is_some() && !reads_all(heap, layout.bits, |w| if let Wire::Weight(i) = w { Some(i) } else { None }) {
+            unused.push("weights_reg");
+        }
+    } else {
+        if lanes.len() < input.lanes || (0..lanes.len()).any(|i| width(i) < input.encoding.bits) {
+            unused.push("x");
+        }
+        if rom.is_some() && lanes.iter().enumerate().any(|(i, &l)| width(i) < pe.weight_encodings[l].bits) {
+            unused.push("weights_reg");
+        }
     }
     let acc_bits = plan.accumulator_bits;
     let root = match plan.nodes.last() {
@@ -72,6 +95,7 @@ pub fn context(
     let accumulator = unit.synapse_folds > 1;
     // A sum can be narrower than its operands, where their intervals lie on opposite sides of 0.
     let cut: Vec<String> = (0..plan.nodes.len())
+        .filter(|_| pe.heap.is_none() && unit.array.is_none())
         .filter(|&o| plan.nodes.iter().any(|n| reads(n, o) && n.width() < plan.nodes[o].width()))
         .map(|o| node_name(&plan.nodes, o))
         .collect();
@@ -79,7 +103,7 @@ pub fn context(
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
     }
-    if lanes.is_empty() && !accumulator && stages.is_empty() {
+    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && pe.heap.is_none() {
         unused.push("aclk");
     }
     ProcessingElement {
@@ -98,7 +122,7 @@ pub fn context(
         levels: unit.tree_levels,
         latency: unit.pipeline(),
         fold_bits: counter_bits(folds - 1),
-        x_bits: input.width(),
+        x_bits: sum.map_or(input.width(), |s| s.bits.len()),
         y_bits: output.encoding.bits as usize,
         accumulator,
         channel_bits: neuron_bits,
@@ -107,7 +131,8 @@ pub fn context(
         fields: if rom.is_some() { layout.comment(pe, &lanes) } else { String::new() },
         rom,
         products,
-        adders: adders(&plan.nodes, unit.tree_levels),
+        heap,
+        adders,
         sum_comment: if accumulator {
             format!("Accumulator: prefixes and sums lie in {}, {} bits.", plan.accumulator, acc_bits)
         } else {

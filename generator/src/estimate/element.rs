@@ -7,6 +7,7 @@ use quantizer::datatype::Signedness;
 use super::logic::{self, Operand, columns};
 use super::{Cost, Part};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
+use crate::heap::Heap;
 use crate::reduction::{Node, Operation};
 
 /// The parts of a processing element that reads codes of `input`.
@@ -47,7 +48,11 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
         }
     }
     let mut accumulator = Cost::default();
-    if unit.synapse_folds > 1 {
+    if unit.array.is_some() {
+        (products, tree) = (Cost::default(), Cost::default());
+    } else if let Some(heap) = &pe.heap {
+        (products, tree) = (heap_cost(heap), Cost::default());
+    } else if unit.synapse_folds > 1 {
         let root = nodes.last().map_or(Operand { bits: 0, signed: false }, operand);
         accumulator = logic::accumulator(root, pe.reduction.accumulator_bits);
     }
@@ -58,6 +63,12 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
         (Part::Accumulator, accumulator),
         (Part::Thresholds, thresholds(pe, unit)),
     ]
+}
+
+/// Cells of a heap are what they are; its last row is the accumulator.
+fn heap_cost(heap: &Heap) -> Cost {
+    let (luts, ff) = (heap.luts() as u64, (heap.flip_flops() + heap.bits) as u64);
+    Cost { ff, ..Cost::lut(luts).with_carry(heap.carries() as u64) }
 }
 
 fn operand(node: &Node) -> Operand {

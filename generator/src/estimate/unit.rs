@@ -49,6 +49,10 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
         memory += Cost::lut(width + 1);
     }
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, Cost::lut(UNIT))]));
+    if let Some(array) = &unit.array {
+        let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
+        all.push(place.own("_array", vec![(Part::Tree, cost.with_ff(array.flip_flops() as u64))]));
+    }
     for (p, pe) in unit.pes.iter().enumerate() {
         all.push(place.own(&format!("_pe{p}"), element::parts(pe, unit, place.input.encoding)));
     }

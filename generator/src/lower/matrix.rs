@@ -89,6 +89,7 @@ impl Builder<'_> {
                     weight_encodings: (0..simd).map(|l| weight_encoding(weights.iter().map(|w| w[l]))).collect(),
                     weights,
                     reduction,
+                    heap: None,
                     words,
                     word_bits,
                 }
@@ -112,6 +113,7 @@ impl Builder<'_> {
             synapse_folds,
             pes,
             tree_levels,
+            array: None,
             search: search.map(|(s, _)| s),
             queue_depth: 0,
         };

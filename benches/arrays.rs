@@ -1,0 +1,231 @@
+//! MAC arrays against the best peers: `cargo bench --bench arrays`.
+//!
+//! Sums of products with run-time weights, one processing element each, and constant matrices unrolled. The matrices are read
+//! from the folder data/matrices of `SNUG_ZOO`. Arguments: parts of names; none is everything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[allow(dead_code)]
+#[path = "luts/designs.rs"]
+mod designs;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use generator::dataflow::{Encoding, Pe};
+use generator::emit::{heap_sum, unrolled, verilog, xc7_row};
+use generator::estimate::estimate;
+use generator::heap::{Heap, compress, terms};
+use generator::reduction::Reduction;
+use generator::target::{Backend, retarget};
+use generator::unrolled::Unrolled;
+use quantizer::datatype::{Range, Signedness};
+use sim::tools::{Found, Tool, find};
+use sim::yosys::{Counts, Flow, Job, Target, synthesize_all};
+
+const UNSIGNED: Signedness = Signedness::Unsigned;
+
+/// Levels of shared sums on shared sums.
+const DEPTH: usize = 3;
+
+fn main() {
+    let Ok(yosys) = find(Tool::Yosys) else {
+        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
+        return;
+    };
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let named = |name: &str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
+    println!("{}; `{}`.\n", yosys.banner, Target::Xc7.command(Flow::Flat));
+    run_time(&yosys, &named);
+    constant(&yosys, &named);
+    networks(&yosys, &named);
+}
+
+/// Whole networks by either back-end.
+fn networks(yosys: &Found, named: &dyn Fn(&str) -> bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut jobs = Vec::new();
+    let mut names = Vec::new();
+    for design in designs::networks() {
+        for backend in [Backend::Generic, Backend::Xc7] {
+            let name = format!("{} {backend}", design.name);
+            if !named(&name) {
+                continue;
+            }
+            let mut dataflow = design.dataflow.clone();
+            retarget(&mut dataflow, backend);
+            let own =
+                estimate(&dataflow).modules.iter().filter(|m| m.name.contains("_pe")).map(|m| m.cost.lut_total()).sum();
+            let text: String = verilog(&dataflow, &[]).unwrap().into_iter().map(|f| f.text).collect();
+            jobs.push(job(folder.path(), &name.replace(' ', "_"), &dataflow.top, &text));
+            let elements: u64 = own;
+            names.push((name, elements));
+        }
+    }
+    if jobs.is_empty() {
+        return;
+    }
+    println!("\n| network, back-end | LUT | LUT RAM | SRL | CARRY4 | FF | of it elements, by the estimate |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for ((name, elements), result) in names.iter().zip(synthesize_all(yosys, &jobs, 2)) {
+        let Counts { lut, lutram, srl, carry, ff, .. } = result.unwrap().counts;
+        println!("| {name} | {lut} | {lutram} | {srl} | {carry} | {ff} | {elements} |");
+    }
+}
+
+/// A processing element whose weights are ports: name, LUTs of the best peer, bar.
+fn run_time(yosys: &Found, named: &dyn Fn(&str) -> bool) {
+    let cases = [
+        ("8x4x4", 8, 4, 14, "129 + 33 + 17 SRL", 150),
+        ("16x4x4", 16, 4, 16, "250 + 38 + 21 SRL", 270),
+        ("8x3x3", 8, 3, 12, "75 + 27 + 16 SRL", 92),
+        ("8x2x2", 8, 2, 10, "38 + 18 + 15 SRL", 50),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = Vec::new();
+    for (name, lanes, bits, acc, peer, bar) in cases.into_iter().filter(|c| named(c.0)) {
+        let heap = element(lanes, bits, acc);
+        let text = wrapper(&heap.0, &heap.1, lanes * bits as usize);
+        rows.push((name, acc, peer, bar, heap.0, job(folder.path(), name, "pe", &text)));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    let jobs: Vec<Job> = rows.iter().map(|r| r.5.clone()).collect();
+    println!(
+        "| lanes x weight x input, accumulator | peer: LUT6 + LUT2 + SRL | bar | LUT | SRL | CARRY4 | FF | registers before the accumulator |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    for (row, result) in rows.iter().zip(synthesize_all(yosys, &jobs, 2)) {
+        let Counts { lut, srl, carry, ff, .. } = result.unwrap().counts;
+        println!(
+            "| {}, {} | {} | {} | {lut} | {srl} | {carry} | {ff} | {} |",
+            row.0, row.1, row.2, row.3, row.4.last_stage
+        );
+    }
+    println!();
+}
+
+fn element(lanes: usize, bits: u32, acc: usize) -> (Heap, Reduction) {
+    let (x, w) = (Encoding { bits, sign: UNSIGNED }, Encoding { bits, sign: Signedness::Signed });
+    // Two folds with opposite bits, so that no weight bit is constant.
+    let weights: Vec<Vec<i64>> = [0, (1 << bits) - 1].map(|word| vec![w.decode(word); lanes]).to_vec();
+    let inputs = vec![vec![Range::new(0, (1 << bits) - 1); lanes]; 2];
+    let reduction = Reduction::plan(&weights, &inputs, Reduction::levels_needed(&weights, &inputs));
+    let pe = Pe {
+        rows: vec![Some(0)],
+        weight_encodings: vec![w; lanes],
+        weights,
+        reduction,
+        heap: None,
+        words: Vec::new(),
+        word_bits: 1,
+    };
+    let (terms, constant) = terms(&pe, x, acc);
+    (compress(&terms, constant, acc, true), pe.reduction)
+}
+
+fn wrapper(heap: &Heap, reduction: &Reduction, bits: usize) -> String {
+    let row = xc7_row();
+    format!(
+        "{row}\nmodule pe (input wire aclk, input wire [{0}:0] x, input wire [{0}:0] weights_reg, input wire sum_valid, \
+         input wire sum_first, output wire [{1}:0] y);\n{2}\nassign y = value0;\nendmodule\n",
+        bits - 1,
+        heap.bits - 1,
+        heap_sum(heap, reduction).unwrap()
+    )
+}
+
+/// LUTs of da4ml, and whether rows of the file are inputs.
+const MATRICES: [(&str, &str, u32, Option<u64>, bool); 13] = [
+    ("pm1 u1", "pm1_32x16", 1, Some(301), true),
+    ("pm1 u4", "pm1_32x16", 4, Some(747), true),
+    ("ternary u2", "ternary_32x16", 2, Some(664), true),
+    ("ternary u4", "ternary_32x16", 4, Some(1007), true),
+    ("w3 u3", "uniform_w3_32x16", 3, Some(1534), true),
+    ("w4 u4", "uniform_w4_32x16", 4, Some(2522), true),
+    ("w6 u4", "uniform_w6_32x16", 4, Some(3788), true),
+    ("w8 u8", "uniform_w8_32x16", 8, Some(8110), true),
+    ("w4 64x32 u4", "uniform_w4_64x32", 4, Some(9340), true),
+    ("split 1 u4", "split_mnist_p9_layer1", 4, None, false),
+    ("split 2 u4", "split_mnist_p9_layer2", 4, None, false),
+    ("split 3 u4", "split_mnist_p9_layer3", 4, None, false),
+    ("split 4 u4", "split_mnist_p9_layer4", 4, None, false),
+];
+
+fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
+    let Some(zoo) = std::env::var_os("SNUG_ZOO").map(PathBuf::from) else {
+        eprintln!("SKIPPED: constant matrices are in data/matrices of the folder SNUG_ZOO; set SNUG_ZOO");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = Vec::new();
+    for (name, file, bits, peer, inputs_first) in MATRICES.into_iter().filter(|m| named(m.0)) {
+        let weights = read(&zoo.join("data/matrices").join(format!("{file}.npy")), inputs_first);
+        let range = Range::new(0, (1 << bits) - 1);
+        let start = Instant::now();
+        let plan = Unrolled::plan(&weights, Encoding { bits, sign: UNSIGNED }, &vec![range; weights[0].len()], DEPTH);
+        let module = name.replace(' ', "_");
+        let text = |queue| -> String {
+            let files = unrolled(&module, &plan, queue).unwrap();
+            files.iter().map(|f| f.text.as_str()).collect()
+        };
+        let array = text(None);
+        let seconds = start.elapsed().as_secs_f64();
+        // Enough credits for a beat a clock.
+        let stream = text(Some(plan.stages + 4));
+        let jobs = [
+            job(folder.path(), &format!("{module}_array"), &format!("{module}_array"), &array),
+            job(folder.path(), &module, &module, &stream),
+        ];
+        rows.push((name, peer, plan, seconds, jobs));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    println!(
+        "| matrix, inputs | da4ml | LUT | of it | output bits | shared sums | depth | SRL | CARRY4 | FF | with stream shell: LUT + LUT RAM + SRL | snug |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    let jobs: Vec<Job> = rows.iter().flat_map(|r| r.4.clone()).collect();
+    let mut results = synthesize_all(yosys, &jobs, 2).into_iter().map(|r| r.unwrap().counts);
+    for (name, peer, plan, seconds, _) in &rows {
+        let (array, stream) = (results.next().unwrap(), results.next().unwrap());
+        let ratio = peer.map_or("-".to_owned(), |p| format!("{:.0} %", 100.0 * array.lut as f64 / p as f64));
+        let peer = peer.map_or("-".to_owned(), |p| p.to_string());
+        println!(
+            "| {name} | {peer} | {} | {ratio} | {} | {} | {} | {} | {} | {} | {} + {} + {} | {seconds:.2} s |",
+            array.lut,
+            plan.output_bits(),
+            plan.shared,
+            plan.stages,
+            array.srl,
+            array.carry,
+            array.ff,
+            stream.lut,
+            stream.lutram,
+            stream.srl
+        );
+    }
+}
+
+/// Rows of outputs.
+fn read(path: &Path, inputs_first: bool) -> Vec<Vec<i64>> {
+    let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
+    let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
+    let bytes = |file: npyz::NpyFile<_>| -> Vec<i64> {
+        let values: Vec<i8> = file.into_vec().unwrap();
+        values.into_iter().map(i64::from).collect()
+    };
+    let values = bytes(file);
+    if inputs_first {
+        (0..shape[1]).map(|o| (0..shape[0]).map(|i| values[i * shape[1] + o]).collect()).collect()
+    } else {
+        values.chunks(shape[1]).map(<[i64]>::to_vec).collect()
+    }
+}
+
+fn job(folder: &Path, name: &str, top: &str, text: &str) -> Job {
+    let path = folder.join(format!("{name}.v"));
+    std::fs::write(&path, text).unwrap();
+    Job { flow: Flow::Flat, ..Job::new(vec![path], top.to_owned(), Target::Xc7) }
+}

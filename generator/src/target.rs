@@ -1,0 +1,106 @@
+//! Back-ends: how the plan of a sum becomes cells.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use quantizer::datatype::Range;
+
+use crate::dataflow::{Dataflow, Kind, MatrixVector, Stream};
+use crate::heap::{compress, terms};
+use crate::lower::round_trip;
+use crate::unrolled::{self, Unrolled};
+
+/// How many shared sums an array puts on one another.
+const SHARED_DEPTH: usize = 3;
+
+/// What sums of products are printed as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Products and `+`, a register behind each: any device, any tool.
+    #[default]
+    Generic,
+    /// Bit heaps of `LUT6_2` and `CARRY4`: AMD 7 series and later.
+    Xc7,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Generic => "generic",
+            Backend::Xc7 => "xc7",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "generic" => Ok(Backend::Generic),
+            "xc7" => Ok(Backend::Xc7),
+            _ => Err(format!("'{text}' is no back-end; there are generic and xc7")),
+        }
+    }
+}
+
+/// Plans the sums of `dataflow` for `backend`, with the depths of the queues that the new latencies ask for. Values, beats
+/// and intervals stay as they are.
+pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
+    if backend == Backend::Generic {
+        return;
+    }
+    let streams = &dataflow.streams;
+    for module in &mut dataflow.modules {
+        let input = module.input();
+        if let Kind::MatrixVector(unit) = &mut module.kind {
+            heaps(unit, &streams[input.0]);
+        }
+    }
+}
+
+/// Plans the heaps of a unit whose weights come from a memory. Constant weights get an array made for them.
+fn heaps(unit: &mut MatrixVector, input: &Stream) {
+    if unit.neuron_folds * unit.synapse_folds == 1 {
+        array(unit, input);
+    } else {
+        elements(unit, input);
+    }
+    unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
+}
+
+fn elements(unit: &mut MatrixVector, input: &Stream) {
+    let accumulate = unit.synapse_folds > 1;
+    for pe in &mut unit.pes {
+        let bits = pe.reduction.accumulator_bits as usize;
+        let (terms, constant) = terms(pe, input.encoding, bits);
+        pe.heap = Some(compress(&terms, constant, bits, accumulate));
+    }
+    let last = unit.pes.iter().filter_map(|p| p.heap.as_ref()).map(|h| h.last_stage).max().unwrap_or(1);
+    for pe in &mut unit.pes {
+        if let Some(heap) = &mut pe.heap {
+            heap.extend(last);
+        }
+    }
+    // The accumulator is the last row; without one the last row stands where the last adder level was.
+    unit.tree_levels = if accumulate { last - 1 } else { last };
+}
+
+/// All sums of a unit that takes a whole vector each clock. Bipolar inputs, and sums that are nothing but wires, stay as they are.
+fn array(unit: &mut MatrixVector, input: &Stream) {
+    if !unrolled::supports(input.encoding) {
+        return;
+    }
+    let weights: Vec<Vec<i64>> = unit.pes.iter().map(|pe| pe.weights[0].clone()).collect();
+    let mut ranges = input.ranges.clone();
+    ranges.resize(input.lanes, Range::ZERO);
+    let plan = Unrolled::plan(&weights, input.encoding, &ranges, SHARED_DEPTH);
+    if plan.stages > 0 {
+        // The array's outputs are registers: those of the last adder level.
+        unit.tree_levels = plan.stages - 1;
+        unit.array = Some(plan);
+    }
+}
