@@ -1,6 +1,7 @@
 //! From the dataflow to Verilog files. Same dataflow, same bytes.
 
 mod expression;
+mod formal;
 mod label_select;
 mod map;
 mod matrix_vector;
@@ -61,17 +62,27 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             Kind::MatrixVector(unit) => {
                 for p in 0..unit.pe {
                     let pe = format!("{name}_pe{p}");
-                    let context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    let mut context = processing_element::context(pe.clone(), module, unit, p, input, output);
+                    let claims = formal::processing_element::context(&dataflow.top, &name, unit, p, input, output);
+                    context.formal = templates.render(&claims)?;
                     add(pe, templates.render(&context)?);
                 }
-                add(name.clone(), templates.render(&matrix_vector::context(&name, module, unit, input, output))?);
+                let mut context = matrix_vector::context(&name, module, unit, input, output);
+                context.formal = templates.render(&formal::unit::context(&dataflow.top, unit, &name, input))?;
+                context.formal_modules =
+                    templates.render(&formal::protocol::context(&dataflow.top, &name, unit, input))?;
+                add(name.clone(), templates.render(&context)?);
             }
             Kind::LabelSelect(select) => {
                 add(name.clone(), templates.render(&label_select::context(&name, select, input, output))?);
             }
         }
     }
-    add(dataflow.top.clone(), templates.render(&top::context(dataflow, about.to_vec()))?);
+    let mut context = top::context(dataflow, about.to_vec());
+    for stream in &dataflow.streams {
+        context.formal_modules += &templates.render(&formal::stream_range(&dataflow.top, stream))?;
+    }
+    add(dataflow.top.clone(), templates.render(&context)?);
     Ok(files.into_values().collect())
 }
 

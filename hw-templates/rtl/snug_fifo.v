@@ -33,6 +33,9 @@ module snug_fifo #(
     output wire [WIDTH-1:0] m_axis_tdata,
     output wire             m_axis_tvalid,
     input  wire             m_axis_tready
+`ifdef FORMAL
+    , output wire [31:0]    f_level   // beats held, for the claims of whoever uses the queue
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -109,6 +112,8 @@ module snug_fifo #(
     end
 
 `ifdef FORMAL
+    assign f_level = {{(32-LEVEL){1'b0}}, level_reg};
+
     // Nothing is assumed about the environment, nor about the state before the first reset; everything below is
     // claimed from the first edge with aresetn low onwards.
     reg f_live = 1'b0;

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::Template;
+use crate::formal::{ProcessingElementFormal, ProtocolFormal, StreamRange, UnitFormal};
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 8] = [
+pub(crate) const ALL: [(&str, &str); 12] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -14,16 +15,21 @@ pub(crate) const ALL: [(&str, &str); 8] = [
     (Top::NAME, Top::TEXT),
     (Monitor::NAME, Monitor::TEXT),
     (Testbench::NAME, Testbench::TEXT),
+    (ProcessingElementFormal::NAME, ProcessingElementFormal::TEXT),
+    (ProtocolFormal::NAME, ProtocolFormal::TEXT),
+    (StreamRange::NAME, StreamRange::TEXT),
+    (UnitFormal::NAME, UnitFormal::TEXT),
 ];
 
 macro_rules! template {
     ($context:ident, $file:literal) => {
-        impl Template for $context {
+        impl crate::Template for $context {
             const NAME: &'static str = $file;
             const TEXT: &'static str = include_str!(concat!("../templates/", $file));
         }
     };
 }
+pub(crate) use template;
 
 template!(ProcessingElement, "processing_element.v.tera");
 template!(MatrixVector, "matrix_vector.v.tera");
@@ -96,6 +102,10 @@ pub struct ProcessingElement {
     pub direction: Option<Direction>,
     /// Expression of the result.
     pub y: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
+    /// Whether only the claims need the fold.
+    pub formal_fold: bool,
 }
 
 /// A port with its comment.
@@ -227,6 +237,10 @@ pub struct MatrixVector {
     pub channel_ports: Vec<String>,
     /// Processing elements.
     pub pes: Vec<PeInstance>,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
+    /// Modules that the claims need, under `ifdef FORMAL`.
+    pub formal_modules: String,
 }
 
 /// A `snug_delay`.
@@ -253,6 +267,8 @@ pub struct PeInstance {
     pub module: String,
     /// Whether it has a `fold` port.
     pub fold: bool,
+    /// Whether it has one under `ifdef FORMAL` only.
+    pub formal_fold: bool,
     /// High bit of its result.
     pub high: usize,
     /// Low bit of its result.
@@ -463,6 +479,8 @@ pub struct Top {
     pub m_count: usize,
     /// Whether an input map reports illegal codes.
     pub illegal: bool,
+    /// Modules that the claims need, under `ifdef FORMAL`.
+    pub formal_modules: String,
 }
 
 /// The wires of a stream.

@@ -5,9 +5,11 @@
 
 mod context;
 mod fixed;
+mod formal;
 
 pub use context::*;
 pub use fixed::{FIXED, Fixed};
+pub use formal::*;
 
 use serde::Serialize;
 use tera::{Context, Tera};

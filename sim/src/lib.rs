@@ -4,6 +4,7 @@ pub mod cosim;
 pub mod cycle;
 pub mod golden;
 pub mod icarus;
+pub mod prove;
 pub mod report;
 pub mod stall;
 pub mod tools;

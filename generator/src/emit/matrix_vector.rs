@@ -94,9 +94,12 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
             .map(|p| PeInstance {
                 module: format!("{name}_pe{p}"),
                 fold: has_rom(&unit.pes[p]),
+                formal_fold: folds > 1 && !has_rom(&unit.pes[p]),
                 high: (p + 1) * lane - 1,
                 low: p * lane,
             })
             .collect(),
+        formal: String::new(),
+        formal_modules: String::new(),
     }
 }

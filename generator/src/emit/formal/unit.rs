@@ -1,0 +1,31 @@
+//! The claims of a matrix-vector unit: its processing elements get what their claims rely on.
+
+use hw_templates::UnitFormal;
+use super::{beat_bits, protocol, range_module};
+use crate::dataflow::{MatrixVector, Stream};
+use crate::emit::expression::{counter_bits, pack};
+
+/// The context of the claims of the unit called `name`.
+pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream) -> UnitFormal {
+    let folds = unit.neuron_folds * unit.synapse_folds;
+    let positions = 1usize << counter_bits(folds - 1);
+    UnitFormal {
+        module: name.to_owned(),
+        fold_bits: counter_bits(folds - 1),
+        fold_last: folds - 1,
+        neuron_bits: counter_bits(unit.neuron_folds - 1),
+        synapse_bits: beat_bits(input),
+        neuron_folds: unit.neuron_folds,
+        synapse_folds: unit.synapse_folds,
+        levels: unit.tree_levels,
+        stages: unit.search.map_or(0, |s| s.bits as usize),
+        accumulator: unit.synapse_folds > 1,
+        channels: protocol::channels(unit),
+        range_module: range_module(top, input),
+        simd: input.lanes,
+        queue: unit.queue_depth,
+        positions,
+        first: pack((0..positions).map(|f| (u64::from(f < folds && f % unit.synapse_folds == 0), 1))),
+        pipeline: unit.pipeline(),
+    }
+}
