@@ -57,7 +57,9 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
-                add(name.clone(), templates.render(&map::context(&name, m, input, output))?);
+                let mut context = map::context(&name, m, input, output);
+                context.formal = templates.render(&formal::island::map(&dataflow.top, m, input, output))?;
+                add(name.clone(), templates.render(&context)?);
             }
             Kind::MatrixVector(unit) => {
                 for p in 0..unit.pe {
@@ -68,19 +70,32 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                     add(pe, templates.render(&context)?);
                 }
                 let mut context = matrix_vector::context(&name, module, unit, input, output);
-                context.formal = templates.render(&formal::unit::context(&dataflow.top, unit, &name, input))?;
+                context.formal = templates.render(&formal::unit::context(&dataflow.top, unit, &name, input, output))?;
                 context.formal_modules =
                     templates.render(&formal::protocol::context(&dataflow.top, &name, unit, input))?;
                 add(name.clone(), templates.render(&context)?);
             }
             Kind::LabelSelect(select) => {
-                add(name.clone(), templates.render(&label_select::context(&name, select, input, output))?);
+                let mut context = label_select::context(&name, select, input, output);
+                context.formal = templates.render(&formal::island::label(&dataflow.top, select, input, output))?;
+                add(name.clone(), templates.render(&context)?);
             }
         }
     }
     let mut context = top::context(dataflow, about.to_vec());
-    for stream in &dataflow.streams {
-        context.formal_modules += &templates.render(&formal::stream_range(&dataflow.top, stream))?;
+    context.formal = templates.render(&formal::top(dataflow))?;
+    for (id, stream) in dataflow.streams.iter().enumerate() {
+        let writer = dataflow.modules.iter().find(|m| m.output.0 == id);
+        let queue = writer.map_or(0, crate::dataflow::Module::queue_depth);
+        context.formal_modules += &templates.render(&formal::stream(&dataflow.top, stream, queue))?;
+    }
+    for module in &dataflow.modules {
+        if let Some((claims, units)) = formal::connector::context(dataflow, module) {
+            if let Some(units) = units {
+                context.formal_modules += &templates.render(&units)?;
+            }
+            context.formal_modules += &templates.render(&claims)?;
+        }
     }
     add(dataflow.top.clone(), templates.render(&context)?);
     Ok(files.into_values().collect())

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::Template;
-use crate::formal::{ProcessingElementFormal, ProtocolFormal, StreamRange, UnitFormal};
+use crate::formal::{ConnectorFormal, IslandFormal, ProcessingElementFormal, ProtocolFormal, StreamRange, TopFormal, UnitFormal};
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 12] = [
+pub(crate) const ALL: [(&str, &str); 15] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -19,6 +19,9 @@ pub(crate) const ALL: [(&str, &str); 12] = [
     (ProtocolFormal::NAME, ProtocolFormal::TEXT),
     (StreamRange::NAME, StreamRange::TEXT),
     (UnitFormal::NAME, UnitFormal::TEXT),
+    (IslandFormal::NAME, IslandFormal::TEXT),
+    (ConnectorFormal::NAME, ConnectorFormal::TEXT),
+    (TopFormal::NAME, TopFormal::TEXT),
 ];
 
 macro_rules! template {
@@ -302,6 +305,8 @@ pub struct Map {
     pub lane_module: String,
     /// Bit ranges of each lane.
     pub lane_ports: Vec<LanePorts>,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The memory that says which function a lane uses.
@@ -403,6 +408,8 @@ pub struct LabelSelect {
     pub tree: Vec<Vec<Compare>>,
     /// Suffix of the tree's root.
     pub root: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The class value of one lane.
@@ -481,6 +488,8 @@ pub struct Top {
     pub illegal: bool,
     /// Modules that the claims need, under `ifdef FORMAL`.
     pub formal_modules: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The wires of a stream.

@@ -8,16 +8,23 @@ template!(ProcessingElementFormal, "processing_element_formal.v.tera");
 template!(ProtocolFormal, "protocol_formal.v.tera");
 template!(StreamRange, "stream_range_formal.v.tera");
 template!(UnitFormal, "matrix_vector_formal.v.tera");
+template!(IslandFormal, "island_formal.v.tera");
+template!(ConnectorFormal, "connector_formal.v.tera");
+template!(TopFormal, "top_formal.v.tera");
 
-/// A packed constant that claims look up.
+/// A memory of constants that claims look up.
 #[derive(Clone, Debug, Serialize)]
 pub struct FormalTable {
-    /// Name of the local parameter.
+    /// Name of the word that is looked up.
     pub name: String,
-    /// Its bits.
+    /// Bits of a word.
     pub bits: usize,
-    /// Its hexadecimal digits.
-    pub word: String,
+    /// Words.
+    pub entries: usize,
+    /// Which word: an expression.
+    pub index: String,
+    /// All words, the first in the low bits, as hexadecimal digits.
+    pub words: String,
 }
 
 /// `stream_range_formal.v.tera`: which codes a stream may carry.
@@ -29,6 +36,14 @@ pub struct StreamRange {
     pub stream: String,
     /// Bits of the beat number.
     pub beat_bits: usize,
+    /// Beats of a vector.
+    pub beats: usize,
+    /// Module that watches the stream, or empty.
+    pub watch: String,
+    /// Module that watches a queue at the stream's end.
+    pub queue: String,
+    /// Bits of the sum of a beat number and a queue's level.
+    pub queue_bits: usize,
     /// Bits of a beat.
     pub width: usize,
     /// Lanes.
@@ -123,6 +138,8 @@ pub struct ProcessingElementFormal {
     pub stage_count: usize,
     /// Expression of the fold.
     pub fold: String,
+    /// The weights of the fold whose x is there, or empty if they are constants.
+    pub weights: String,
     /// Whether the fold is a port for the claims only.
     pub fold_port: bool,
     /// Whether sums are accumulated.
@@ -227,6 +244,8 @@ pub struct UnitFormal {
     pub neuron_folds: usize,
     /// Beats of the vector.
     pub synapse_folds: usize,
+    /// Their numbers.
+    pub words: Vec<usize>,
     /// Adder levels.
     pub levels: usize,
     /// Threshold stages.
@@ -235,16 +254,127 @@ pub struct UnitFormal {
     pub accumulator: bool,
     /// Neuron fold ports.
     pub channels: Vec<String>,
-    /// Module that knows the input's ranges.
-    pub range_module: String,
+    /// Watcher of the input stream.
+    pub input_watch: String,
+    /// Ranges of the input stream.
+    pub input_range: String,
+    /// Whether they exclude a code.
+    pub ranges: bool,
+    /// Ranges of the output stream.
+    pub output_range: String,
+    /// Watcher of the exit queue.
+    pub output_queue: String,
     /// Lanes of the input.
     pub simd: usize,
+    /// Lanes of the output.
+    pub pe: usize,
     /// Places of the exit queue.
     pub queue: usize,
-    /// Entries of the flag table.
+    /// Entries of the flag tables.
     pub positions: usize,
     /// Flags of folds that begin a row.
     pub first: String,
+    /// Flags of folds that end one.
+    pub last: String,
+    /// Cycles from a fold to its sum.
+    pub sum: usize,
+    /// Cycles from a row's last fold to the value that thresholds see.
+    pub value: usize,
     /// Cycles from a producing fold to the queue.
     pub pipeline: usize,
+}
+
+/// `island_formal.v.tera`: the claims of an input map or a label selector.
+#[derive(Clone, Debug, Serialize)]
+pub struct IslandFormal {
+    /// Cycles from a beat in to the queue.
+    pub pipeline: usize,
+    /// Beats of a frame.
+    pub beats: usize,
+    /// Bits that count them.
+    pub beat_bits: usize,
+    /// Whether only a frame's last beat makes a result.
+    pub whole: bool,
+    /// Watcher of the input stream.
+    pub input_watch: String,
+    /// Watcher of the exit queue.
+    pub output_queue: String,
+    /// Places of the exit queue.
+    pub queue: usize,
+    /// Number of the result that enters the queue next: an expression of 32 bits.
+    pub enters: String,
+    /// Lowest bit of the beat's number in each stage.
+    pub numbers: Vec<usize>,
+    /// Statements, claimed after the first reset.
+    pub claims: Vec<String>,
+    /// What the claims need.
+    pub lines: Vec<String>,
+}
+
+/// `connector_formal.v.tera`: the claims of a fixed module between two streams.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectorFormal {
+    /// Module name.
+    pub module: String,
+    /// Name of the instance in the top.
+    pub instance: String,
+    /// The fixed module.
+    pub kind: String,
+    /// Its parameters, as they stand in Verilog.
+    pub parameters: String,
+    /// Whether it is a FIFO; else a width converter.
+    pub fifo: bool,
+    /// Bits of a beat in.
+    pub s_bits: usize,
+    /// Bits of a beat out.
+    pub m_bits: usize,
+    /// Watcher of the input stream.
+    pub input_watch: String,
+    /// Watcher of the output stream.
+    pub output_watch: String,
+    /// Watcher of a queue at the output stream.
+    pub output_queue: String,
+    /// Bits that a width converter holds.
+    pub held_bits: usize,
+    /// Places of its register.
+    pub places: Vec<usize>,
+    /// Lanes of a unit.
+    pub unit: usize,
+    /// Bits of a unit.
+    pub unit_bits: usize,
+    /// Units of a vector.
+    pub units: usize,
+    /// Units of a beat in.
+    pub input_units: usize,
+    /// Units of a beat out.
+    pub output_units: usize,
+    /// Bits of the sum of two unit numbers.
+    pub number_bits: usize,
+    /// Bits of a unit's number.
+    pub unit_beat_bits: usize,
+    /// Ranges of the units.
+    pub unit_range: String,
+    /// Whether they exclude a code.
+    pub ranges: bool,
+}
+
+/// `top_formal.v.tera`: the claims of the top module.
+#[derive(Clone, Debug, Serialize)]
+pub struct TopFormal {
+    /// Watcher of the first stream.
+    pub input_watch: String,
+    /// Watcher of the last stream.
+    pub output_watch: String,
+    /// First stream.
+    pub input: String,
+    /// Last stream.
+    pub output: String,
+    /// Beats of a frame in.
+    pub s_beats: usize,
+    /// Bits that count them.
+    pub s_count: usize,
+    /// Beats of a frame out.
+    pub m_beats: usize,
+    /// Bits that count them.
+    pub m_count: usize,
 }

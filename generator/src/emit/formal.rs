@@ -3,43 +3,64 @@
 //! Intervals are computed here from the weights and the streams' ranges alone, not read from the plan's nodes: where
 //! the plan is wrong, its registers contradict them.
 
+pub mod connector;
+pub mod island;
 pub mod processing_element;
 pub mod protocol;
 pub mod unit;
 
-use hw_templates::{FormalTable, LaneCheck, StreamRange};
+use hw_templates::{FormalTable, LaneCheck, StreamRange, TopFormal};
 use quantizer::datatype::{Range, Signedness};
 
 use super::expression::{counter_bits, field, pack, word};
-use crate::dataflow::{Encoding, Stream};
+use crate::dataflow::{Dataflow, Encoding, Stream};
 
-/// Tables that the claims of one module look up.
+/// Tables that the claims of one module look up: one memory for each index, its word made of all the fields that are
+/// looked up by it.
 #[derive(Default)]
-pub struct Tables(Vec<FormalTable>);
+pub struct Tables(Vec<Group>);
+
+struct Group {
+    index: String,
+    index_bits: usize,
+    /// Values of a field and its bits.
+    fields: Vec<(Vec<i64>, usize)>,
+}
 
 impl Tables {
     /// The tables made so far.
     pub fn finish(self) -> Vec<FormalTable> {
-        self.0
+        self.0.into_iter().enumerate().map(|(i, group)| group.table(i)).collect()
     }
 
     /// An expression of `bits` bits, two's complement, for `values[index]`. Equal values need no table.
-    pub fn lookup(&mut self, name: &str, values: &[i64], bits: usize, index: &str, index_bits: usize) -> String {
+    pub fn lookup(&mut self, values: &[i64], bits: usize, index: &str, index_bits: usize) -> String {
         let first = values.first().copied().unwrap_or(0);
         if values.iter().all(|&v| v == first) {
             return format!("{bits}'sh{}", word(first, bits as u32).bits);
         }
-        // Entries stand a power of two apart, so that an index is only a concatenation.
-        let stride = bits.next_power_of_two();
-        let entries = 1usize << index_bits;
-        let fields = (0..entries).map(|i| {
-            let value = values.get(i).copied().unwrap_or(0);
-            (word_bits(value, bits), stride as u32)
+        let number = self.0.iter().position(|g| g.index == index).unwrap_or_else(|| {
+            self.0.push(Group { index: index.to_owned(), index_bits, fields: Vec::new() });
+            self.0.len() - 1
         });
-        self.0.push(FormalTable { name: name.to_owned(), bits: entries * stride, word: pack(fields) });
-        let shift = stride.trailing_zeros();
-        let at = if shift == 0 { index.to_owned() } else { format!("{{{index}, {shift}'d0}}") };
-        format!("$signed({name}[{at} +: {bits}])")
+        let fields = &mut self.0[number].fields;
+        let low: usize = fields.iter().map(|f| f.1).sum();
+        fields.push((values.to_vec(), bits));
+        format!("$signed(f_table{number}[{}:{low}])", low + bits - 1)
+    }
+}
+
+impl Group {
+    fn table(self, number: usize) -> FormalTable {
+        let entries = 1usize << self.index_bits;
+        let bits: usize = self.fields.iter().map(|f| f.1).sum();
+        // What lies past the last value is never looked at.
+        let fields = (0..entries).flat_map(|i| {
+            self.fields.iter().map(move |(values, bits)| {
+                (word_bits(values.get(i).copied().unwrap_or(0), *bits), *bits as u32)
+            })
+        });
+        FormalTable { name: format!("f_table{number}"), bits, entries, index: self.index.clone(), words: pack(fields) }
     }
 }
 
@@ -75,17 +96,58 @@ pub fn range_module(top: &str, stream: &Stream) -> String {
     format!("{top}_{}_range", stream.name)
 }
 
-/// The ranges of a stream, lane by lane and beat by beat. What lies past the vector's end may be anything: no weight
-/// reads it, and a width converter drops it.
-pub fn stream_range(top: &str, stream: &Stream) -> StreamRange {
+/// Name of the module that watches a stream.
+pub fn watch_module(top: &str, stream: &Stream) -> String {
+    format!("{top}_{}_watch", stream.name)
+}
+
+/// Name of the module that watches a queue at the end of a stream.
+pub fn queue_module(top: &str, stream: &Stream) -> String {
+    format!("{top}_{}_queue", stream.name)
+}
+
+/// Whether the ranges of a stream exclude a code that its wires can carry.
+pub fn excludes(stream: &Stream) -> bool {
+    stream.ranges.iter().any(|&r| !always_within(stream.encoding, r))
+}
+
+/// The claims of the top module.
+pub fn top(dataflow: &Dataflow) -> TopFormal {
+    let (input, output) = (dataflow.input(), dataflow.output_stream());
+    TopFormal {
+        input_watch: watch_module(&dataflow.top, input),
+        output_watch: watch_module(&dataflow.top, output),
+        input: input.name.clone(),
+        output: output.name.clone(),
+        s_beats: input.beats(),
+        s_count: beat_bits(input),
+        m_beats: output.beats(),
+        m_count: beat_bits(output),
+    }
+}
+
+/// The ranges of a stream and its watchers; `queue` is the depth of the queue that writes it, 0 if none does.
+pub fn stream(top: &str, stream: &Stream, queue: usize) -> StreamRange {
+    let name = format!("stream {}", stream.name);
+    StreamRange {
+        watch: watch_module(top, stream),
+        queue: queue_module(top, stream),
+        queue_bits: counter_bits(stream.beats() + queue + 1),
+        ..range(range_module(top, stream), name, stream, stream.lanes)
+    }
+}
+
+/// The ranges of a stream's elements, lane by lane and beat by beat, as if it had so many lanes. What lies past the vector's
+/// end may be anything: no weight reads it, and a width converter drops it.
+pub fn range(module: String, name: String, stream: &Stream, lanes: usize) -> StreamRange {
     let mut tables = Tables::default();
-    let beats = stream.beats();
+    let beats = stream.elements().div_ceil(lanes);
     let bits = stream.encoding.bits as usize + 1;
-    let index_bits = beat_bits(stream);
-    let checks = (0..stream.lanes)
+    let index_bits = counter_bits(beats - 1);
+    let checks = (0..lanes)
         .map(|lane| {
             let ranges: Vec<Range> = (0..beats)
-                .map(|b| stream.ranges.get(b * stream.lanes + lane).copied().unwrap_or(all_codes(stream.encoding)))
+                .map(|b| stream.ranges.get(b * lanes + lane).copied().unwrap_or(all_codes(stream.encoding)))
                 .collect();
             if ranges.iter().all(|&r| always_within(stream.encoding, r)) {
                 return LaneCheck { value: String::new(), bits, lo: String::new(), hi: String::new() };
@@ -94,17 +156,21 @@ pub fn stream_range(top: &str, stream: &Stream) -> StreamRange {
             LaneCheck {
                 value: field("data", lane * stream.encoding.bits as usize, stream.encoding, bits as u32),
                 bits,
-                lo: tables.lookup(&format!("LO{lane}"), &ends(|r| r.lo), bits, "beat", index_bits),
-                hi: tables.lookup(&format!("HI{lane}"), &ends(|r| r.hi), bits, "beat", index_bits),
+                lo: tables.lookup(&ends(|r| r.lo), bits, "beat", index_bits),
+                hi: tables.lookup(&ends(|r| r.hi), bits, "beat", index_bits),
             }
         })
         .collect();
     StreamRange {
-        module: range_module(top, stream),
-        stream: stream.name.clone(),
+        module,
+        stream: name,
         beat_bits: index_bits,
-        width: stream.width(),
-        lanes: stream.lanes,
+        beats,
+        watch: String::new(),
+        queue: String::new(),
+        queue_bits: 0,
+        width: lanes * stream.encoding.bits as usize,
+        lanes,
         tables: tables.finish(),
         checks,
     }

@@ -35,6 +35,7 @@ pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream) -> Contex
                 y: span(l, output.encoding.bits as usize),
             })
             .collect(),
+        formal: String::new(),
     }
 }
 

@@ -53,37 +53,40 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
         m_count: counter_bits(output.beats() - 1),
         illegal,
         formal_modules: String::new(),
+        formal: String::new(),
     }
 }
 
-fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
+/// The fixed module that `module` is and its parameters; `None` for a generated one.
+pub(super) fn parameters(dataflow: &Dataflow, module: &Module) -> Option<(&'static str, Vec<Parameter>)> {
     let input = dataflow.stream(module.input);
-    let mut parameters = Vec::new();
-    let mut name = format!("{}_{}", dataflow.top, module.name);
-    if let Kind::Fifo(f) = &module.kind {
-        name = "snug_fifo".to_owned();
-        parameters =
-            [("WIDTH", input.width()), ("DEPTH", f.depth)].map(|(name, value)| Parameter { name, value }).to_vec();
-    }
-    if let Kind::WidthConverter(w) = &module.kind {
-        name = "snug_width_converter".to_owned();
-        parameters = [
-            ("UNIT_WIDTH", w.unit * input.encoding.bits as usize),
-            ("INPUT_UNITS", w.input_units),
-            ("LAST_UNITS", w.last_units),
-            ("LAST_DATA", w.last_data),
-            ("BEATS", w.beats),
-            ("OUTPUT_UNITS", w.output_units),
-            ("CAPACITY", w.capacity),
-        ]
-        .map(|(name, value)| Parameter { name, value })
-        .to_vec();
-    }
+    let (name, values): (_, Vec<(&'static str, usize)>) = match &module.kind {
+        Kind::Fifo(f) => ("snug_fifo", vec![("WIDTH", input.width()), ("DEPTH", f.depth)]),
+        Kind::WidthConverter(w) => (
+            "snug_width_converter",
+            vec![
+                ("UNIT_WIDTH", w.unit * input.encoding.bits as usize),
+                ("INPUT_UNITS", w.input_units),
+                ("LAST_UNITS", w.last_units),
+                ("LAST_DATA", w.last_data),
+                ("BEATS", w.beats),
+                ("OUTPUT_UNITS", w.output_units),
+                ("CAPACITY", w.capacity),
+            ],
+        ),
+        Kind::Map(_) | Kind::MatrixVector(_) | Kind::LabelSelect(_) => return None,
+    };
+    Some((name, values.into_iter().map(|(name, value)| Parameter { name, value }).collect()))
+}
+
+fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
+    let own = || (format!("{}_{}", dataflow.top, module.name), Vec::new());
+    let (name, parameters) = parameters(dataflow, module).map_or_else(own, |(name, p)| (name.to_owned(), p));
     Instance {
         module: name,
         instance: module.name.clone(),
         parameters,
-        input: input.name.clone(),
+        input: dataflow.stream(module.input).name.clone(),
         output: dataflow.stream(module.output).name.clone(),
         illegal: matches!(module.kind, Kind::Map(_)),
     }

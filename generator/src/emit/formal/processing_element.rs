@@ -48,7 +48,7 @@ pub fn context(
     // At least one bit more than the register and than any value: a wrap shows. The data-type width of the literature
     // is never below the exact one, and more bits would only cost time.
     let sum_bits = (plan.accumulator_bits.max(hull.signed_width()).max(root_bits(&plan.nodes)) + 1) as usize;
-    let (lo, hi) = bounds(&mut tables, "F_SUM", &prefixes, sum_bits, "f_row_fold", fold_bits);
+    let (lo, hi) = bounds(&mut tables, &prefixes, sum_bits, "f_row_fold", fold_bits);
     let root = match plan.nodes.last() {
         Some(node) => signed(&node_name(&plan.nodes, plan.nodes.len() - 1), node, sum_bits as u32),
         None => format!("{sum_bits}'sd0"),
@@ -57,11 +57,11 @@ pub fn context(
     let lane_bits = output.encoding.bits as usize;
     ProcessingElementFormal {
         protocol: format!("{unit_name}_protocol"),
-        tables: tables.finish(),
         levels: unit.tree_levels,
         fold_bits,
         neuron_bits,
         stage_count,
+        weights: weights(pe, fold_bits, &mut tables),
         fold: if folds > 1 { "fold".into() } else { format!("{fold_bits}'d0") },
         fold_port: folds > 1 && !has_rom(pe),
         accumulator: unit.synapse_folds > 1,
@@ -87,7 +87,29 @@ pub fn context(
         out_lanes: output.lanes,
         out_range: range_module(top, output),
         out_data: lane_in_beat(index, output.lanes, lane_bits),
+        tables: tables.finish(),
     }
+}
+
+/// The weights of the fold whose x is there, as they stand in a ROM word; empty if there is no ROM.
+fn weights(pe: &Pe, fold_bits: usize, tables: &mut Tables) -> String {
+    if !has_rom(pe) {
+        return String::new();
+    }
+    let lanes = pe.reduction.nodes.iter().filter_map(|n| match n.operation {
+        Operation::Product { lane } => Some(lane),
+        _ => None,
+    });
+    let mut fields: Vec<String> = lanes
+        .map(|lane| {
+            let encoding = pe.weight_encodings[lane];
+            let words: Vec<i64> = pe.weights.iter().map(|w| encoding.encode(w[lane]) as i64).collect();
+            tables.lookup(&words, encoding.bits as usize, "f_x_fold", fold_bits)
+        })
+        .collect();
+    // Lane 0 in the low bits.
+    fields.reverse();
+    format!("{{{}}}", fields.join(", "))
 }
 
 /// `y` at its place in a beat whose other lanes are 0.
@@ -115,7 +137,6 @@ fn signed(name: &str, node: &Node, bits: u32) -> String {
 /// Expressions for both ends of `ranges[index]`.
 fn bounds(
     tables: &mut Tables,
-    name: &str,
     ranges: &[Range],
     bits: usize,
     index: &str,
@@ -123,8 +144,8 @@ fn bounds(
 ) -> (String, String) {
     let ends = |end: fn(&Range) -> i64| ranges.iter().map(end).collect::<Vec<i64>>();
     (
-        tables.lookup(&format!("{name}_LO"), &ends(|r| r.lo), bits, index, index_bits),
-        tables.lookup(&format!("{name}_HI"), &ends(|r| r.hi), bits, index, index_bits),
+        tables.lookup(&ends(|r| r.lo), bits, index, index_bits),
+        tables.lookup(&ends(|r| r.hi), bits, index, index_bits),
     )
 }
 
@@ -177,8 +198,7 @@ fn nodes(
             let hull = ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
             let bits = needed.max(hull.signed_width());
             let index = format!("f_fold{}", node.stage);
-            let table = format!("F_{}", name.to_uppercase());
-            let (lo, hi) = bounds(tables, &table, ranges, bits as usize, &index, fold_bits);
+            let (lo, hi) = bounds(tables, ranges, bits as usize, &index, fold_bits);
             FormalNode {
                 held: signed(&name, node, bits),
                 name,
@@ -219,7 +239,7 @@ fn stages(
         .map(|k| {
             let trial = search.bits as usize - 1 - k;
             let neuron = format!("f_neuron{k}");
-            let (lo, hi) = bounds(tables, &format!("F_VALUE{k}"), totals, bits, &neuron, neuron_bits);
+            let (lo, hi) = bounds(tables, totals, bits, &neuron, neuron_bits);
             // Addressed by {neuron fold, count so far}; a single neuron fold needs no address.
             let mut words = Vec::new();
             for channel in &pe.words {
@@ -240,9 +260,9 @@ fn stages(
                 value: resize(&format!("value{k}"), pe.reduction.accumulator_bits, true, bits as u32),
                 lo,
                 hi,
-                word: tables.lookup(&format!("F_WORD{k}"), &words, bits, &index, index_bits),
-                count_lo: unsigned(tables.lookup(&format!("F_LEAST{k}"), &prefix(&least), k + 1, &next, neuron_bits)),
-                count_hi: unsigned(tables.lookup(&format!("F_MOST{k}"), &prefix(&most), k + 1, &next, neuron_bits)),
+                word: tables.lookup(&words, bits, &index, index_bits),
+                count_lo: unsigned(tables.lookup(&prefix(&least), k + 1, &next, neuron_bits)),
+                count_hi: unsigned(tables.lookup(&prefix(&most), k + 1, &next, neuron_bits)),
             }
         })
         .collect()

@@ -32,8 +32,8 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
     let mut tables = Tables::default();
     let synapse_of: Vec<i64> = (0..folds).map(|f| (f % s) as i64).collect();
     let neuron_of: Vec<i64> = (0..folds).map(|f| (f / s) as i64).collect();
-    let synapse = tables.lookup("SYNAPSE", &synapse_of, synapse_bits, "fold_reg", fold_bits);
-    let neuron = tables.lookup("NEURON", &neuron_of, neuron_bits, "row_fold", fold_bits);
+    let synapse = tables.lookup(&synapse_of, synapse_bits, "fold_reg", fold_bits);
+    let neuron = tables.lookup(&neuron_of, neuron_bits, "row_fold", fold_bits);
     let channels = channels(unit);
     let stages = unit.search.map_or(0, |s| s.bits as usize);
     ProtocolFormal {
