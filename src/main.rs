@@ -24,6 +24,7 @@ mod inspect;
 mod model;
 mod output_dir;
 mod progress;
+mod prove;
 mod simulate;
 mod suggest;
 mod synth;
@@ -59,6 +60,7 @@ enum Command {
     Compare(compare::Args),
     Generate(generate::Args),
     Simulate(simulate::Args),
+    Prove(prove::Args),
     Synth(synth::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -78,6 +80,8 @@ pub enum Outcome {
     Fine,
     /// A check failed: exit code 1.
     Failed,
+    /// A tool could not decide: exit code 3.
+    Undecided,
 }
 
 fn main() -> ExitCode {
@@ -93,6 +97,7 @@ fn main() -> ExitCode {
     match run(cli.command, &console) {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Undecided) => ExitCode::from(diagnostic::TOOL),
         Err(e) => {
             let report = Report::from(&e);
             show(&report, &console);
@@ -105,6 +110,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
+        Command::Prove(args) => prove::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),

@@ -1,135 +1,134 @@
-//! The Yosys scripts of a proof.
+//! The Yosys scripts of a proof, made from the Verilog alone: one for each module that has claims of its own.
+//!
+//! A script reads the files it needs, by paths relative to the generated folder, cuts what other scripts prove, counts
+//! the claims and the assumptions that are left (a proof of nothing, or one with an assumption too many, must not pass), and
+//! runs the induction.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Texts, Verdict};
+/// Longest induction tried. One or two steps are enough for everything that snug prints but searches in input maps.
+const STEPS: usize = 12;
 
-/// A module and how its proof is cut into parts.
-pub struct Design {
-    /// Files to read.
-    files: Vec<String>,
-    top: String,
-    /// Modules that are left out, their outputs free: a pattern of cell types.
-    free: Option<String>,
-    pub parts: Vec<Part>,
+/// What kind of module a job proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A processing element.
+    Element,
+    /// Everything else.
+    Control,
 }
 
-/// Claims that one run of the solver proves.
-pub struct Part {
-    pub name: String,
-    /// Claims to prove, as patterns of wires; all if empty.
-    claims: Vec<String>,
-    /// Claims of earlier parts that it rests on.
-    premises: Vec<String>,
-    /// Registers that become free inputs.
-    free: Vec<String>,
-    /// Longest induction tried.
-    steps: usize,
+/// One script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The module.
+    pub module: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Paths of the files that are read, as given to [`jobs`].
+    pub files: Vec<String>,
+    /// The design as Yosys is to build it: everything before the solver.
+    prepare: String,
+    /// Folds of a row, for the length of a search for counterexamples.
+    folds: usize,
 }
 
-/// The design for the module `name`, whose file is number `index`; `None` if it has no claims.
-pub fn design(name: &str, texts: &Texts, index: usize) -> Option<Design> {
-    let text = &texts[index].1;
-    if !text.contains("assert") {
-        return None;
+impl Job {
+    /// The proof by induction. `verify` makes Yosys fail where it is not a proof.
+    #[must_use]
+    pub fn proof(&self, verify: bool) -> String {
+        let verify = if verify { " -verify" } else { "" };
+        format!(
+            "{}sat -tempinduct -prove-asserts -set-assumes -maxsteps {STEPS}{verify} {}\n",
+            self.prepare, self.module
+        )
     }
-    // Every file may hold modules that the claims need; Yosys reads what hierarchy asks for.
-    let path = |i: usize| texts[i].0.display().to_string();
-    let element = |i: usize| texts[i].1.contains("wire sum_exact =");
-    if element(index) {
-        let files = (0..texts.len()).filter(|&i| i == index || !element(i)).map(path).collect();
-        return Some(Design { files, top: name.to_owned(), free: None, parts: element_parts(text) });
+
+    /// The search for a run that breaks a claim, its ports shown and dumped to the file `vcd`.
+    #[must_use]
+    pub fn search(&self, vcd: &str) -> String {
+        format!(
+            "{}sat -tempinduct-baseonly -prove-asserts -set-assumes -maxsteps {} -show-ports -show-public -dump_vcd \"{vcd}\" {}\n",
+            self.prepare,
+            self.folds + 24,
+            self.module
+        )
     }
-    let files = (0..texts.len()).filter(|&i| !element(i)).map(path).collect();
-    let whole = Part { name: "all".into(), claims: vec![], premises: vec![], free: vec![], steps: 40 };
-    Some(Design { files, top: name.to_owned(), free: Some(format!("{name}_pe*")), parts: vec![whole] })
 }
 
-/// Products one by one, then level by level, the accumulator, the thresholds.
-fn element_parts(text: &str) -> Vec<Part> {
-    let mut levels: Vec<Vec<String>> = Vec::new();
-    for line in text.lines() {
-        let Some(rest) = line.trim().strip_prefix("wire level") else { continue };
-        let Some((level, rest)) = rest.split_once("_range_") else { continue };
-        let (Ok(level), Some((node, _))) = (level.parse::<usize>(), rest.split_once(' ')) else { continue };
-        levels.resize(levels.len().max(level + 1), Vec::new());
-        levels[level].push(node.to_owned());
-    }
-    let mut parts = Vec::new();
-    for (level, nodes) in levels.iter().enumerate() {
-        let before = level.checked_sub(1);
-        let premises: Vec<String> = before.map(|l| format!("level{l}_range_*")).into_iter().collect();
-        let free = before.map_or_else(Vec::new, |l| levels[l].clone());
-        if level == 0 {
-            parts.extend(nodes.iter().map(|node| Part {
-                name: format!("product {node}"),
-                claims: vec![format!("level0_exact_{node}"), format!("level0_range_{node}")],
-                premises: Vec::new(),
-                free: Vec::new(),
-                steps: 4,
-            }));
-        } else {
-            let claims = vec![format!("level{level}_*")];
-            parts.push(Part { name: format!("adder level {level}"), claims, premises, free, steps: 4 });
+/// The jobs that together prove the accelerator whose Verilog is `files`: path, as the scripts shall name it, to text. Empty if no
+/// file has claims.
+#[must_use]
+pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
+    let module = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v").to_owned();
+    let find = |name: &str| files.keys().find(|p| module(p) == name).cloned();
+    // The top holds the promises of the streams.
+    let Some((top_path, top)) = files.iter().find(|(_, t)| t.contains("_watch f_s (")) else { return Vec::new() };
+    let fixed: Vec<String> = files.keys().filter(|p| module(p).contains("_snug_")).cloned().collect();
+    let shared = |own: &str| {
+        let mut list = fixed.clone();
+        list.extend(find(&format!("{}_lane", module(own))));
+        list.push(own.to_owned());
+        list.push(top_path.clone());
+        list
+    };
+    let mut jobs = Vec::new();
+    for (path, text) in files {
+        let name = module(path);
+        if fixed.contains(path) {
+            continue;
+        }
+        if text.contains("wire sum_exact =") {
+            let unit = text.split_once("_protocol f_protocol").and_then(|(before, _)| before.split_whitespace().last());
+            let mut list = vec![path.clone()];
+            list.extend(unit.and_then(find));
+            list.push(top_path.clone());
+            jobs.push(job(&name, Kind::Element, list, "", body(text, &name), synapse_folds(text)));
+        } else if path == top_path {
+            // What the top holds is proved in jobs of its own: their outputs are free here.
+            jobs.push(job(&name, Kind::Control, vec![path.clone()], &format!("delete {name}/t:{name}_*\n"), body(text, &name), 0));
+            for claims in top.split("\nmodule ").skip(1).filter_map(|m| m.split_whitespace().next()) {
+                if claims.ends_with("_claims") {
+                    jobs.push(job(claims, Kind::Control, shared(path), "", body(text, claims), 0));
+                }
+            }
+        } else if text.contains("_watch f_in (") {
+            let cut = if text.contains("_protocol f_protocol") { format!("delete t:{name}_pe*\n") } else { String::new() };
+            jobs.push(job(&name, Kind::Control, shared(path), &cut, body(text, &name), 0));
         }
     }
-    let last = levels.len().checked_sub(1);
-    parts.push(Part {
-        name: "accumulator".into(),
-        claims: vec!["sum_exact".into(), "sum_range".into()],
-        premises: last.map(|l| format!("level{l}_range_*")).into_iter().collect(),
-        free: last.map_or_else(Vec::new, |l| levels[l].clone()),
-        steps: 4,
-    });
-    // Without an accumulator the sum is the tree's root, which is no register of its own.
-    let accumulates = text.contains(" acc_reg;");
-    let (premises, free) = match (accumulates, last) {
-        (true, _) => (vec!["sum_exact".into(), "sum_range".into()], vec!["acc_reg".into()]),
-        (false, Some(l)) => (vec![format!("level{l}_range_*")], levels[l].clone()),
-        (false, None) => (vec![], vec![]),
-    };
-    parts.push(Part { name: "result".into(), claims: vec!["stage*".into(), "out_range".into()], premises, free, steps: 6 });
-    parts
+    jobs
 }
 
-/// The script that proves `part`.
-pub fn text(design: &Design, part: &Part) -> String {
-    let mut s = String::new();
-    for file in &design.files {
-        let _ = writeln!(s, "read_verilog -formal \"{file}\"");
+fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, folds: usize) -> Job {
+    files.dedup();
+    let mut s = format!("# The claims of {module}: docs/proof.md of snug says what they are. Run from the folder above.\n");
+    for file in &files {
+        let _ = writeln!(s, "read_verilog -formal {file}");
     }
-    let _ = writeln!(s, "hierarchy -top {}\nproc\nflatten", design.top);
-    if let Some(free) = &design.free {
-        let _ = writeln!(s, "delete t:{free}");
-    }
-    s.push_str("memory -nordff\nopt_clean\n");
-    let asserts = |patterns: &[String], between: &str| {
-        patterns.iter().map(|p| format!(" w:{p} %co t:$assert %i{between}")).collect::<String>()
-    };
-    if !part.premises.is_empty() {
-        let _ = writeln!(s, "chformal -assert2assume{}", asserts(&part.premises, ""));
-    }
-    if !part.claims.is_empty() {
-        let _ = writeln!(s, "chformal -assert -remove *{}", asserts(&part.claims, " %d"));
-    }
-    if !part.free.is_empty() {
-        let cells: String = part.free.iter().map(|r| format!(" w:{r} %ci t:$dff* %i")).collect();
-        let _ = writeln!(s, "delete{cells}");
-    }
-    let _ = writeln!(s, "opt_clean\nsetundef -undriven -anyseq\nopt -fine");
-    let _ = writeln!(s, "sat -tempinduct -prove-asserts -set-assumes -show-public -maxsteps {}", part.steps);
-    s
+    let _ = writeln!(s, "hierarchy -top {module}\nproc -norom\nflatten\n{cut}opt_clean");
+    // A loop prints one statement and makes many claims; assumptions are counted to the last one.
+    let _ = writeln!(s, "select -assert-min {} t:$assert", count(body, "assert "));
+    let _ = writeln!(s, "select -assert-count {} t:$assume", count(body, "assume "));
+    let _ = writeln!(s, "memory_map\nsetundef -undriven -anyseq\nopt -fine");
+    Job { module: module.to_owned(), kind, files, prepare: s, folds }
 }
 
-/// What the log of `sat` says. A run without a claim proves nothing.
-pub fn verdict(log: &str) -> Verdict {
-    if !log.contains("Import proof for assert:") {
-        Verdict::Unknown
-    } else if log.contains("Induction step proven: SUCCESS!") {
-        Verdict::Proved
-    } else if log.contains("model found for base case: FAIL!") {
-        Verdict::Refuted
-    } else {
-        Verdict::Unknown
-    }
+/// The statements of one module in a file, without comments.
+fn body<'a>(text: &'a str, module: &str) -> &'a str {
+    let start = text.find(&format!("\nmodule {module} (")).unwrap_or(0);
+    let rest = &text[start..];
+    &rest[..rest.find("\nendmodule").unwrap_or(rest.len())]
+}
+
+/// Beats of a row, from the head of a processing element.
+fn synapse_folds(text: &str) -> usize {
+    let number = text.split_once(" neuron x ").and_then(|(_, rest)| rest.split_whitespace().next());
+    number.and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
+/// Statements that begin with `keyword`, comments left out.
+fn count(body: &str, keyword: &str) -> usize {
+    body.lines().map(|line| line.split("//").next().unwrap_or_default().matches(keyword).count()).sum()
 }

@@ -55,6 +55,7 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream) -
     let levels = select.levels;
     let winner = levels + 2;
     let mut claims = vec![
+        format!("assert (f_beat == {{{}'d0, beat}});", 32 - bits),
         format!("assert (f_winner_valid == f_fire[{winner}:1]);"),
         "assert (f_y_valid == f_row[F_OUT:1]);".into(),
         "if (f_fire[1]) assert ((beat_reg == f_now1) & (&f_x_in_range));".into(),
