@@ -126,7 +126,11 @@ impl Diagnostic for Report {
 impl From<&Error> for Report {
     fn from(error: &Error) -> Self {
         let (code, help) = describe(error);
-        let exit = if matches!(error, Error::Tool(_) | Error::Verilator(_) | Error::Yosys(_) | Error::Prove(_)) { TOOL } else { INPUT };
+        let exit = if matches!(error, Error::Tool(_) | Error::Verilator(_) | Error::Yosys(_) | Error::Prove(_)) {
+            TOOL
+        } else {
+            INPUT
+        };
         Report { exit, code, message: message(error), help, blockers: blockers(error) }
     }
 }

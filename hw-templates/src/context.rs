@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::Template;
-use crate::formal::{ConnectorFormal, IslandFormal, ProcessingElementFormal, ProtocolFormal, StreamRange, TopFormal, UnitFormal};
+use crate::formal::{
+    ConnectorFormal, IslandFormal, ProcessingElementFormal, ProtocolFormal, StreamRange, TopFormal, UnitFormal,
+};
 
 /// Every template with its text, to be parsed once.
 pub(crate) const ALL: [(&str, &str); 15] = [

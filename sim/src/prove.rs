@@ -225,8 +225,7 @@ fn one(
                 let named = if claims.is_empty() { "a claim".to_owned() } else { claims.join(", ") };
                 module.verdict = Verdict::Refuted;
                 module.reason = Some(format!("a run breaks {named}"));
-                module.counterexample =
-                    Some(Counterexample { module: job.module.clone(), claims, signals, waves });
+                module.counterexample = Some(Counterexample { module: job.module.clone(), claims, signals, waves });
             }
             None => module.reason = Some(format!("stopped after {} s", options.timeout.as_secs())),
             _ => module.reason = Some("induction fails, and no run that breaks a claim was found".to_owned()),
@@ -284,7 +283,9 @@ fn signals(log: &str) -> BTreeMap<String, Vec<String>> {
 /// The named claims of a processing element that are 0 at the end.
 fn broken(signals: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let claim = |n: &str| {
-        n.starts_with("level") || n.starts_with("stage") || ["sum_exact", "sum_range", "out_range", "f_weights"].contains(&n)
+        n.starts_with("level")
+            || n.starts_with("stage")
+            || ["sum_exact", "sum_range", "out_range", "f_weights"].contains(&n)
     };
     let zero = |v: &[String]| v.last().is_some_and(|v| v == "0");
     signals.iter().filter(|(n, v)| claim(n) && zero(v)).map(|(n, _)| n.clone()).collect()

@@ -56,9 +56,9 @@ impl Group {
         let bits: usize = self.fields.iter().map(|f| f.1).sum();
         // What lies past the last value is never looked at.
         let fields = (0..entries).flat_map(|i| {
-            self.fields.iter().map(move |(values, bits)| {
-                (word_bits(values.get(i).copied().unwrap_or(0), *bits), *bits as u32)
-            })
+            self.fields
+                .iter()
+                .map(move |(values, bits)| (word_bits(values.get(i).copied().unwrap_or(0), *bits), *bits as u32))
         });
         FormalTable { name: format!("f_table{number}"), bits, entries, index: self.index.clone(), words: pack(fields) }
     }
@@ -73,7 +73,9 @@ fn always_within(encoding: Encoding, range: Range) -> bool {
     match encoding.sign {
         Signedness::Bipolar => range.contains(-1) && range.contains(1),
         Signedness::Unsigned => range.lo <= 0 && range.hi >= (1i64 << encoding.bits) - 1,
-        Signedness::Signed => range.lo <= -(1i64 << (encoding.bits - 1)) && range.hi >= (1i64 << (encoding.bits - 1)) - 1,
+        Signedness::Signed => {
+            range.lo <= -(1i64 << (encoding.bits - 1)) && range.hi >= (1i64 << (encoding.bits - 1)) - 1
+        }
     }
 }
 

@@ -102,7 +102,10 @@ fn instances(text: &str) -> Vec<Instance<'_>> {
     let mut kind = "";
     for line in text.lines() {
         let bare = line.trim_start();
-        if line.len() - bare.len() == 4 && (line.ends_with(" (") || line.ends_with("#(")) && !bare.starts_with("module ") {
+        if line.len() - bare.len() == 4
+            && (line.ends_with(" (") || line.ends_with("#("))
+            && !bare.starts_with("module ")
+        {
             let mut words = bare.split_whitespace();
             let first = words.next().unwrap_or_default();
             let last = bare.trim_end_matches('(').split_whitespace().last().unwrap_or_default();

@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Longest induction tried. One or two steps are enough for everything that snug prints but searches in input maps.
-const STEPS: usize = 12;
+/// Longest induction tried for a processing element, whose claims need one or two steps.
+const ELEMENT_STEPS: usize = 4;
+
+/// The same for other modules: a search in an input map needs a step for each of its stages.
+const CONTROL_STEPS: usize = 12;
 
 /// What kind of module a job proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +42,9 @@ impl Job {
     #[must_use]
     pub fn proof(&self, verify: bool) -> String {
         let verify = if verify { " -verify" } else { "" };
+        let steps = if self.kind == Kind::Element { ELEMENT_STEPS } else { CONTROL_STEPS };
         format!(
-            "{}sat -tempinduct -prove-asserts -set-assumes -maxsteps {STEPS}{verify} {}\n",
+            "{}sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n",
             self.prepare, self.module
         )
     }
@@ -87,14 +91,22 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
             jobs.push(job(&name, Kind::Element, list, "", body(text, &name), synapse_folds(text)));
         } else if path == top_path {
             // What the top holds is proved in jobs of its own: their outputs are free here.
-            jobs.push(job(&name, Kind::Control, vec![path.clone()], &format!("delete {name}/t:{name}_*\n"), body(text, &name), 0));
+            jobs.push(job(
+                &name,
+                Kind::Control,
+                vec![path.clone()],
+                &format!("delete {name}/t:{name}_*\n"),
+                body(text, &name),
+                0,
+            ));
             for claims in top.split("\nmodule ").skip(1).filter_map(|m| m.split_whitespace().next()) {
                 if claims.ends_with("_claims") {
                     jobs.push(job(claims, Kind::Control, shared(path), "", body(text, claims), 0));
                 }
             }
         } else if text.contains("_watch f_in (") {
-            let cut = if text.contains("_protocol f_protocol") { format!("delete t:{name}_pe*\n") } else { String::new() };
+            let cut =
+                if text.contains("_protocol f_protocol") { format!("delete t:{name}_pe*\n") } else { String::new() };
             jobs.push(job(&name, Kind::Control, shared(path), &cut, body(text, &name), 0));
         }
     }
@@ -103,7 +115,8 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
 
 fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, folds: usize) -> Job {
     files.dedup();
-    let mut s = format!("# The claims of {module}: docs/proof.md of snug says what they are. Run from the folder above.\n");
+    let mut s =
+        format!("# The claims of {module}: docs/proof.md of snug says what they are. Run from the folder above.\n");
     for file in &files {
         let _ = writeln!(s, "read_verilog -formal {file}");
     }

@@ -71,9 +71,7 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream) -
     let value_bits = select.value_bits;
     let wide = value_bits + input.encoding.bits + 2;
     for lane in 0..lanes {
-        let extend = |name: String| {
-            format!("{{{{{}{{{name}[{}]}}}}, {name}}}", wide - value_bits, value_bits - 1)
-        };
+        let extend = |name: String| format!("{{{{{}{{{name}[{}]}}}}, {name}}}", wide - value_bits, value_bits - 1);
         lines.push(format!("wire signed [{}:0] f_m{lane} = {};", wide - 1, extend(format!("multiplier{lane}"))));
         lines.push(format!("wire signed [{}:0] f_o{lane} = {};", wide - 1, extend(format!("offset{lane}"))));
         let x = field("x_reg", lane * input.encoding.bits as usize, input.encoding, wide);
@@ -110,7 +108,10 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream) -
         }
     }
     let best = format!("{{{}'d0, best_index_reg}}", 32 - index_bits);
-    claims.push(format!("if (f_now{winner} != {bits}'d0) assert ({best} < {{{}'d0, f_now{winner}}} * 32'd{lanes});", 32 - bits));
+    claims.push(format!(
+        "if (f_now{winner} != {bits}'d0) assert ({best} < {{{}'d0, f_now{winner}}} * 32'd{lanes});",
+        32 - bits
+    ));
     claims.push(format!("if (y_valid) assert ({best} < 32'd{classes});"));
     island.claims = claims;
     island.lines = lines;

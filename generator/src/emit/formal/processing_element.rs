@@ -26,7 +26,9 @@ pub fn context(
     let stage_count = unit.search.map_or(0, |s| s.bits as usize);
     // What lies past the vector's end may be anything, and has no weight.
     let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
-        .map(|s| (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect())
+        .map(|s| {
+            (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect()
+        })
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
     let mut tables = Tables::default();
@@ -43,7 +45,8 @@ pub fn context(
             prefixes.push(prefix);
         }
     }
-    let totals: Vec<Range> = prefixes.iter().copied().skip(unit.synapse_folds - 1).step_by(unit.synapse_folds).collect();
+    let totals: Vec<Range> =
+        prefixes.iter().copied().skip(unit.synapse_folds - 1).step_by(unit.synapse_folds).collect();
     let hull = prefixes.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
     // At least one bit more than the register and than any value: a wrap shows. The data-type width of the literature
     // is never below the exact one, and more bits would only cost time.
@@ -135,27 +138,12 @@ fn signed(name: &str, node: &Node, bits: u32) -> String {
 }
 
 /// Expressions for both ends of `ranges[index]`.
-fn bounds(
-    tables: &mut Tables,
-    ranges: &[Range],
-    bits: usize,
-    index: &str,
-    index_bits: usize,
-) -> (String, String) {
+fn bounds(tables: &mut Tables, ranges: &[Range], bits: usize, index: &str, index_bits: usize) -> (String, String) {
     let ends = |end: fn(&Range) -> i64| ranges.iter().map(end).collect::<Vec<i64>>();
-    (
-        tables.lookup(&ends(|r| r.lo), bits, index, index_bits),
-        tables.lookup(&ends(|r| r.hi), bits, index, index_bits),
-    )
+    (tables.lookup(&ends(|r| r.lo), bits, index, index_bits), tables.lookup(&ends(|r| r.hi), bits, index, index_bits))
 }
 
-fn nodes(
-    pe: &Pe,
-    input: &Stream,
-    per_fold: &[Vec<Range>],
-    fold_bits: usize,
-    tables: &mut Tables,
-) -> Vec<FormalNode> {
+fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tables: &mut Tables) -> Vec<FormalNode> {
     let nodes = &pe.reduction.nodes;
     let lanes: Vec<usize> = nodes
         .iter()
@@ -218,13 +206,7 @@ fn wide(encoding: Encoding) -> u32 {
     encoding.bits + 1
 }
 
-fn stages(
-    unit: &MatrixVector,
-    pe: &Pe,
-    totals: &[Range],
-    neuron_bits: usize,
-    tables: &mut Tables,
-) -> Vec<FormalStage> {
+fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, tables: &mut Tables) -> Vec<FormalStage> {
     let Some(search) = unit.search else { return Vec::new() };
     let several = unit.neuron_folds > 1;
     let hull = totals.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);

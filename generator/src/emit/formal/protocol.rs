@@ -55,7 +55,11 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
         synapse,
         neuron,
         stage_list: (0..=stages)
-            .map(|k| StageStep { index: k, channel: channels.get(k).cloned().unwrap_or_default(), is_last: k == stages })
+            .map(|k| StageStep {
+                index: k,
+                channel: channels.get(k).cloned().unwrap_or_default(),
+                is_last: k == stages,
+            })
             .collect(),
         channels,
     }
