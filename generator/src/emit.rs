@@ -87,6 +87,9 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     for (id, stream) in dataflow.streams.iter().enumerate() {
         let writer = dataflow.modules.iter().find(|m| m.output.0 == id);
         let queue = writer.map_or(0, crate::dataflow::Module::queue_depth);
+        // An input map takes every pattern on the pins: nothing is assumed of them.
+        let mapped = dataflow.modules.iter().any(|m| m.input.0 == id && matches!(m.kind, Kind::Map(_)));
+        let stream = if mapped { &formal::unlimited(stream) } else { stream };
         context.formal_modules += &templates.render(&formal::stream(&dataflow.top, stream, queue))?;
     }
     for module in &dataflow.modules {

@@ -113,6 +113,11 @@ pub fn excludes(stream: &Stream) -> bool {
     stream.ranges.iter().any(|&r| !always_within(stream.encoding, r))
 }
 
+/// The stream as if its wires could carry everything.
+pub fn unlimited(stream: &Stream) -> Stream {
+    Stream { ranges: vec![all_codes(stream.encoding); stream.ranges.len()], ..stream.clone() }
+}
+
 /// The claims of the top module.
 pub fn top(dataflow: &Dataflow) -> TopFormal {
     let (input, output) = (dataflow.input(), dataflow.output_stream());
