@@ -7,6 +7,7 @@ use generator::folding::{LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower};
 use quantizer::rational::Rational;
 use serde::Serialize;
+use sim::fifo;
 
 use crate::Outcome;
 use crate::console::Console;
@@ -107,7 +108,12 @@ impl Design {
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
         let request = folding.request(model)?;
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
-        Ok(Design { folding: resolve(&model.network, &request)?, dataflow: lower(&model.network, &options)? })
+        let mut dataflow = lower(&model.network, &options)?;
+        fifo::size(&mut dataflow).map_err(|e| Error::Usage {
+            message: format!("the queues of the branches cannot be sized: {e}"),
+            help: Some("this is a defect of snug; please report it with the model".to_owned()),
+        })?;
+        Ok(Design { folding: resolve(&model.network, &request)?.layers, dataflow })
     }
 }
 

@@ -10,6 +10,10 @@ use quantizer::datatype::{Range, Signedness};
 
 use crate::reduction::Reduction;
 
+mod image;
+
+pub use image::{Add, Concat, Fork, Pool, Upsample, Window};
+
 /// Index of a [`Stream`] in [`Dataflow::streams`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct StreamId(pub usize);
@@ -19,7 +23,7 @@ pub struct StreamId(pub usize);
 pub struct Dataflow {
     /// Name of the top module, and the prefix of every other one.
     pub top: String,
-    /// Modules in stream order: each reads what an earlier one writes.
+    /// Modules in stream order: each reads what earlier ones write.
     pub modules: Vec<Module>,
     /// Streams between them; the first is the input, the last the output.
     pub streams: Vec<Stream>,
@@ -76,21 +80,50 @@ pub struct Stream {
     pub lanes: usize,
     /// How one element is carried.
     pub encoding: Encoding,
-    /// Source index of the element at each position; its length is the number of elements in a vector.
+    /// Source index of the element at each position of a vector; its length is the number of elements in a vector.
     pub order: Vec<usize>,
     /// Reachable interval at each position.
     pub ranges: Vec<Range>,
+    /// Vectors of a frame: 1, or the pixels of an image, row by row.
+    pub vectors: usize,
 }
 
 impl Stream {
-    /// Elements of one vector (one frame).
-    pub fn elements(&self) -> usize {
+    /// Elements of one vector: of one pixel, or of the frame.
+    pub fn vector_elements(&self) -> usize {
         self.order.len()
     }
 
     /// Beats of one vector; the last may be partial.
+    pub fn vector_beats(&self) -> usize {
+        self.vector_elements().div_ceil(self.lanes)
+    }
+
+    /// Elements of one frame.
+    pub fn elements(&self) -> usize {
+        self.vector_elements() * self.vectors
+    }
+
+    /// Beats of one frame.
     pub fn beats(&self) -> usize {
-        self.elements().div_ceil(self.lanes)
+        self.vector_beats() * self.vectors
+    }
+
+    /// Source elements (ONNX order: channels first, row-major) in the lanes of beat `beat` of a frame.
+    pub fn sources(&self, beat: usize) -> impl Iterator<Item = usize> + '_ {
+        let (vector, first) = (beat / self.vector_beats(), beat % self.vector_beats() * self.lanes);
+        let last = (first + self.lanes).min(self.vector_elements());
+        self.order[first..last].iter().map(move |&channel| channel * self.vectors + vector)
+    }
+
+    /// Lanes that carry elements in beat `beat`, counted through all frames.
+    pub fn lanes_of(&self, beat: usize) -> usize {
+        self.lanes.min(self.vector_elements() - beat % self.vector_beats() * self.lanes)
+    }
+
+    /// Source elements of a whole frame, in the order in which they come.
+    pub fn frame_order(&self) -> Vec<usize> {
+        (0..self.beats()).flat_map(|beat| self.sources(beat)).collect()
     }
 
     /// Bits of one beat.
@@ -144,30 +177,40 @@ pub fn sign_extend(word: u64, bits: u32) -> i64 {
     ((word << shift) as i64) >> shift
 }
 
-/// A hardware module with one input and one output stream.
+/// A hardware module.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Module {
     /// Verilog name of the instance; the module is called `<top>_<name>`.
     pub name: String,
     /// The network layer that it serves.
     pub layer: String,
-    /// Stream read.
-    pub input: StreamId,
-    /// Stream written.
-    pub output: StreamId,
+    /// Streams read: one, or two for a join.
+    pub inputs: Vec<StreamId>,
+    /// Streams written: one, or two for a fork.
+    pub outputs: Vec<StreamId>,
     /// What it does.
     pub kind: Kind,
 }
 
 impl Module {
+    /// The first (for most modules the only) stream read.
+    pub fn input(&self) -> StreamId {
+        self.inputs[0]
+    }
+
+    /// The first (for most modules the only) stream written.
+    pub fn output(&self) -> StreamId {
+        self.outputs[0]
+    }
+
     /// Clock cycles that one frame keeps the module busy when nothing stalls it.
     pub fn cycles(&self, dataflow: &Dataflow) -> u64 {
-        let (input, output) = (dataflow.stream(self.input), dataflow.stream(self.output));
-        match &self.kind {
-            Kind::MatrixVector(m) => (m.neuron_folds * m.synapse_folds) as u64,
-            Kind::WidthConverter(_) => input.beats().max(output.beats()) as u64,
-            Kind::Map(_) | Kind::Fifo(_) | Kind::LabelSelect(_) => input.beats() as u64,
-        }
+        let (input, output) = (dataflow.stream(self.input()), dataflow.stream(self.output()));
+        let beats = match &self.kind {
+            Kind::MatrixVector(m) => m.neuron_folds * m.synapse_folds * input.vectors,
+            _ => input.beats().max(output.beats()),
+        };
+        beats as u64
     }
 
     /// Cycles from the clock edge that takes the last input beat of an output to the edge that writes that output
@@ -177,7 +220,9 @@ impl Module {
             Kind::Map(m) => m.pipeline(),
             Kind::MatrixVector(m) => m.pipeline(),
             Kind::LabelSelect(l) => l.pipeline(),
-            Kind::WidthConverter(_) | Kind::Fifo(_) => 0,
+            Kind::Window(_) | Kind::Upsample(_) => 1,
+            Kind::Pool(_) | Kind::Add(_) => 2,
+            Kind::WidthConverter(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Concat(_) => 0,
         }
     }
 
@@ -189,7 +234,12 @@ impl Module {
             Kind::MatrixVector(m) => m.queue_depth,
             Kind::LabelSelect(l) => l.queue_depth,
             Kind::Fifo(f) => f.depth,
-            Kind::WidthConverter(_) => 0,
+            Kind::Window(w) => w.queue_depth,
+            Kind::Upsample(u) => u.queue_depth,
+            Kind::Pool(p) => p.queue_depth,
+            Kind::Add(a) => a.queue_depth,
+            Kind::Concat(_) => Concat::QUEUE,
+            Kind::WidthConverter(_) | Kind::Fork(_) => 0,
         }
     }
 }
@@ -208,6 +258,18 @@ pub enum Kind {
     Fifo(Fifo),
     /// Index of the largest value.
     LabelSelect(LabelSelect),
+    /// Windows of an image as vectors.
+    Window(Window),
+    /// Largest value or sum of consecutive beats.
+    Pool(Pool),
+    /// Pixels sent several times, or in parts.
+    Upsample(Upsample),
+    /// One stream for two readers.
+    Fork(Fork),
+    /// Sum of two streams.
+    Add(Add),
+    /// Channels of two streams one after the other.
+    Concat(Concat),
 }
 
 /// Maps every pattern that the pins can carry to a legal code, lane by lane.

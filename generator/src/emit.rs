@@ -1,6 +1,7 @@
 //! From the dataflow to Verilog files. Same dataflow, same bytes.
 
 mod expression;
+mod fixed;
 mod formal;
 mod label_select;
 mod map;
@@ -10,11 +11,9 @@ mod search;
 pub mod testbench;
 mod top;
 
-use std::collections::BTreeMap;
+use hw_templates::{FIXED, Fixed, Templates};
 
-use hw_templates::{FIXED, Templates};
-
-use crate::dataflow::{Dataflow, Kind};
+use crate::dataflow::{Dataflow, Kind, StreamId};
 use crate::error::GenerateError;
 
 /// Text that stands at the head of every generated file.
@@ -38,26 +37,25 @@ pub struct VerilogFile {
 /// If a template cannot be filled, which is a defect of snug.
 pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>, GenerateError> {
     let templates = Templates::new()?;
-    let mut files: BTreeMap<usize, VerilogFile> = BTreeMap::new();
+    let mut printed: Vec<(String, String)> = Vec::new();
     let prefix = format!("{}_", dataflow.top);
-    // Modules refer to the fixed ones by their plain names; here they all get the prefix.
-    let mut add = |name: String, text: String| {
-        let text = prefixed(&text, &prefix);
-        let number = files.len();
-        files.insert(number, VerilogFile { name: format!("{name}.v"), text: format!("{NOTICE}{text}") });
-    };
-    for fixed in FIXED {
-        add(format!("{prefix}{}", fixed.name), fixed.text.to_owned());
-    }
+    let mut add = |name: String, text: String| printed.push((name, text));
     for module in &dataflow.modules {
-        let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+        let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         let name = format!("{prefix}{}", module.name);
         match &module.kind {
-            Kind::WidthConverter(_) | Kind::Fifo(_) => {}
+            Kind::WidthConverter(_)
+            | Kind::Fifo(_)
+            | Kind::Window(_)
+            | Kind::Pool(_)
+            | Kind::Upsample(_)
+            | Kind::Fork(_)
+            | Kind::Add(_)
+            | Kind::Concat(_) => {}
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
-                let mut context = map::context(&name, m, input, output);
+                let mut context = map::context(&name, m, input, output, module.input() == StreamId(0));
                 context.formal = templates.render(&formal::island::map(&dataflow.top, m, input, output))?;
                 add(name.clone(), templates.render(&context)?);
             }
@@ -85,10 +83,13 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     let mut context = top::context(dataflow, about.to_vec());
     context.formal = templates.render(&formal::top(dataflow))?;
     for (id, stream) in dataflow.streams.iter().enumerate() {
-        let writer = dataflow.modules.iter().find(|m| m.output.0 == id);
+        let writer = dataflow.modules.iter().find(|m| m.outputs.contains(&StreamId(id)));
         let queue = writer.map_or(0, crate::dataflow::Module::queue_depth);
         // An input map takes every pattern on the pins: nothing is assumed of them.
-        let mapped = dataflow.modules.iter().any(|m| m.input.0 == id && matches!(m.kind, Kind::Map(_)));
+        let mapped = dataflow
+            .modules
+            .iter()
+            .any(|m| id == 0 && m.inputs.contains(&StreamId(id)) && matches!(m.kind, Kind::Map(_)));
         let stream = if mapped { &formal::unlimited(stream) } else { stream };
         context.formal_modules += &templates.render(&formal::stream(&dataflow.top, stream, queue))?;
     }
@@ -101,18 +102,46 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
         }
     }
     add(dataflow.top.clone(), templates.render(&context)?);
-    Ok(files.into_values().collect())
+    // Modules refer to the fixed ones by their plain names; here they all get the prefix.
+    let file = |(name, text): (String, String)| VerilogFile {
+        name: format!("{name}.v"),
+        text: format!("{NOTICE}{}", prefixed(&text, &prefix)),
+    };
+    let fixed = used(&printed).into_iter().map(|f| (format!("{prefix}{}", f.name), f.text.to_owned()));
+    Ok(fixed.chain(printed).map(file).collect())
+}
+
+/// The fixed modules that the printed ones use, directly or through each other.
+fn used(printed: &[(String, String)]) -> Vec<Fixed> {
+    let names = |text: &str, fixed: &Fixed| words(text).any(|(word, _)| word == fixed.name);
+    let mut used: Vec<Fixed> = Vec::new();
+    let mut texts: Vec<&str> = printed.iter().map(|(_, text)| text.as_str()).collect();
+    while let Some(text) = texts.pop() {
+        for fixed in FIXED {
+            if names(text, &fixed) && !used.iter().any(|u| u.name == fixed.name) {
+                texts.push(fixed.text);
+                used.push(fixed);
+            }
+        }
+    }
+    used.sort_by_key(|f| f.name);
+    used
+}
+
+/// The words of a text, each without and with the character behind it.
+fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split_inclusive(move |c| !identifier(c)).map(move |word| (word.trim_end_matches(|c| !identifier(c)), word))
 }
 
 /// Puts `prefix` before every fixed module's name, where it stands as a whole word.
 fn prefixed(text: &str, prefix: &str) -> String {
-    let identifier = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut out = String::with_capacity(text.len() + 256);
-    for word in text.split_inclusive(|c| !identifier(c)) {
-        if FIXED.iter().any(|f| word.trim_end_matches(|c| !identifier(c)) == f.name) {
+    for (word, whole) in words(text) {
+        if FIXED.iter().any(|f| word == f.name) {
             out.push_str(prefix);
         }
-        out.push_str(word);
+        out.push_str(whole);
     }
     out
 }

@@ -8,6 +8,7 @@
 pub mod coefficients;
 mod element;
 mod fixed;
+mod image;
 mod logic;
 mod unit;
 
@@ -142,7 +143,7 @@ pub fn estimate(dataflow: &Dataflow) -> Estimate {
 /// Estimates one module of the stream: its definitions, then the fixed modules in it.
 #[must_use]
 pub fn module(dataflow: &Dataflow, module: &Module) -> Vec<ModuleCost> {
-    let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+    let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
     let place = unit::Place { top: &dataflow.top, module, input, output };
     let mut modules = Vec::new();
     match &module.kind {
@@ -151,6 +152,7 @@ pub fn module(dataflow: &Dataflow, module: &Module) -> Vec<ModuleCost> {
         Kind::LabelSelect(l) => unit::label_select(&place, l, &mut modules),
         Kind::WidthConverter(w) => modules.push(place.fixed("width_converter", fixed::converter(w, input))),
         Kind::Fifo(f) => modules.push(place.fixed("fifo", fixed::fifo(input.width() as u64, f.depth as u64))),
+        _ => image::parts(&place, &mut modules),
     }
     modules
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use quantizer::network::Network;
+use quantizer::network::{Network, Op};
 
 use crate::error::GenerateError;
+use crate::prune::prune;
+use crate::stages::{Stage, Stages, Work, stages};
 
 /// PE and SIMD of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,38 +35,107 @@ struct Shape<'a> {
     name: &'a str,
     rows: usize,
     columns: usize,
+    /// Input channels, the columns of one place; of a dense layer all columns.
+    channels: usize,
+    /// Vectors of a frame.
+    pixels: usize,
+    /// Rows and columns that are left without dead channels.
+    live: (usize, usize),
+}
+
+impl Shape<'_> {
+    fn cycles(&self, f: LayerFolding) -> u64 {
+        (self.live.0.div_ceil(f.pe) * self.live.1.div_ceil(f.simd) * self.pixels) as u64
+    }
+}
+
+/// PE and SIMD of every layer with weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// In layer order.
+    pub layers: Vec<(String, LayerFolding)>,
+    /// Cycles between frames that was aimed at.
+    pub interval: u64,
 }
 
 /// Resolves a request to PE and SIMD of every layer, in layer order.
 ///
 /// # Errors
-/// A layer that is not there (with the nearest name), a PE or SIMD that does not divide, an interval of 0.
-pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Vec<(String, LayerFolding)>, GenerateError> {
-    let shapes: Vec<Shape> = network
-        .dense_layers()
-        .map(|(l, d)| Shape { name: &l.name, rows: d.weights.nrows(), columns: d.weights.ncols() })
-        .collect();
-    let elements = shapes.first().map_or(1, |s| s.columns) as u64;
+/// A layer that is not there (with the nearest name), a PE or SIMD that does not divide, an interval that is 0 or that
+/// no folding reaches.
+pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, GenerateError> {
+    let mut graph = stages(network)?;
+    prune(&mut graph);
+    let shapes = shapes(&graph);
+    let elements = network.tensor(network.input).shape.iter().product::<usize>() as u64;
+    let (floor, slowest_layer) = floor(network);
     let none = BTreeMap::new();
     let (given, interval) = match request {
-        FoldingRequest::Default => (&none, elements),
+        FoldingRequest::Default => (&none, elements.max(floor)),
         FoldingRequest::Interval(0) => {
             return Err(GenerateError::Target { wanted: 0, reason: "a frame takes at least one cycle".into() });
+        }
+        FoldingRequest::Interval(cycles) if *cycles < floor => {
+            let reason = format!(
+                "layer '{slowest_layer}' reads its windows a place a cycle, which takes {floor} cycles a frame"
+            );
+            return Err(GenerateError::Target { wanted: *cycles, reason });
         }
         FoldingRequest::Interval(cycles) => (&none, *cycles),
         FoldingRequest::Layers(layers) => {
             let slowest = check(&shapes, layers)?;
-            (layers, slowest.unwrap_or(elements))
+            (layers, slowest.unwrap_or(elements).max(floor))
         }
     };
-    Ok(shapes
+    let layers = shapes
         .iter()
         .enumerate()
         .map(|(i, s)| {
             let folding = given.get(s.name).copied().unwrap_or_else(|| keep_up(s, interval, i == 0));
             (s.name.to_owned(), folding)
         })
-        .collect())
+        .collect();
+    Ok(Resolved { layers, interval })
+}
+
+fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {
+    let shape = |stage: &Stage<'a>| {
+        let Work::Matrix(matrix) = &stage.work else { return None };
+        let layer = stage.layer;
+        let (rows, columns) = match &layer.op {
+            Op::Conv(conv) => {
+                // Groups are built as one matrix with zeros.
+                let channels = graph.network.tensor(layer.input()).shape[0];
+                (conv.weights.nrows(), channels * matrix.places())
+            }
+            Op::Dense(dense) => dense.weights.dim(),
+            _ => return None,
+        };
+        let pixels =
+            if matrix.window.is_some() { graph.network.tensor(layer.output).shape[1..].iter().product() } else { 1 };
+        let live = (matrix.rows.len(), matrix.columns.len());
+        Some(Shape { name: &layer.name, rows, columns, channels: columns / matrix.places(), pixels, live })
+    };
+    graph.stages.iter().filter_map(shape).collect()
+}
+
+/// The cycles of the slowest module whose width has a limit, and its layer: a window is read a place a cycle, an image
+/// sent a pixel a cycle.
+fn floor(network: &Network) -> (u64, String) {
+    let cycles = |l: &quantizer::network::Layer| -> usize {
+        let pixels = |shape: &[usize]| shape.iter().skip(1).product::<usize>();
+        let (input, output) = (&network.tensor(l.input()).shape, &network.tensor(l.output).shape);
+        match &l.op {
+            Op::Conv(quantizer::network::Conv { window, .. }) | Op::MaxPool(window) | Op::SumPool(window) => {
+                (pixels(output) * window.kernel[0] * window.kernel[1]).max(pixels(input))
+            }
+            Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) => pixels(output),
+            Op::Concat => l.inputs.iter().map(|&id| pixels(&network.tensor(id).shape)).sum(),
+            Op::Dense(_) | Op::Flatten => 1,
+        }
+    };
+    let slowest = network.layers.iter().max_by_key(|l| cycles(l));
+    slowest.map_or((1, String::new()), |l| (cycles(l) as u64, l.name.clone()))
 }
 
 /// Checks a folding file against the network; returns the cycles of the slowest layer named.
@@ -89,7 +160,7 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
                 return Err(GenerateError::Folding { layer, what, value, size, unit, divisors: divisors(size) });
             }
         }
-        slowest = slowest.max(Some((shape.rows / folding.pe * (shape.columns / folding.simd)) as u64));
+        slowest = slowest.max(Some(shape.cycles(*folding)));
     }
     Ok(slowest)
 }
@@ -97,14 +168,15 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
 /// The smallest folding that takes at most `interval` cycles: fewest multipliers, then fewest accumulators. The
 /// first layer's SIMD is also the number of lanes on the pins: there the fewest lanes that keep up come first.
 fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
-    let cycles = |f: &LayerFolding| (shape.rows / f.pe * (shape.columns / f.simd)) as u64;
-    let all = divisors(shape.columns)
-        .into_iter()
-        .flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd }));
-    let fewest_lanes = |f: &LayerFolding| if first { f.simd } else { 0 };
-    all.filter(|f| cycles(f) <= interval)
+    // Part of a place's channels, or whole places: no other number of columns comes out of a window in one beat.
+    let places = shape.columns / shape.channels;
+    let simds =
+        divisors(shape.channels).into_iter().chain(divisors(places).into_iter().skip(1).map(|p| p * shape.channels));
+    let all = simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd }));
+    let fewest_lanes = |f: &LayerFolding| if first { f.simd.min(shape.channels) } else { 0 };
+    all.filter(|f| shape.cycles(*f) <= interval)
         .min_by_key(|f| (fewest_lanes(f), f.pe * f.simd, f.pe))
-        // Everything in parallel takes one cycle, which every interval allows.
+        // Everything in parallel takes a cycle a vector; `floor` is not less.
         .unwrap_or(LayerFolding { pe: shape.rows, simd: shape.columns })
 }
 

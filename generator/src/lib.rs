@@ -9,3 +9,4 @@ pub mod lower;
 pub mod names;
 pub mod prune;
 pub mod reduction;
+pub mod stages;

@@ -1,20 +1,26 @@
 //! From the integer network to the dataflow: channel orders, processing elements, threshold words, queues.
 
-use quantizer::datatype::{Range, Signedness};
-use quantizer::network::{Network, Op, Steps};
+mod image;
+mod join;
+mod matrix;
+mod order;
+mod pins;
+mod streams;
+mod words;
 
-use crate::dataflow::{
-    Dataflow, Encoding, Fifo, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Output, Pe, Search,
-    SearchWords, Stream, StreamId, WidthConverter,
-};
+use std::collections::HashMap;
+
+use quantizer::datatype::Range;
+use quantizer::network::{Network, TensorId};
+
+use crate::dataflow::{Dataflow, Encoding, Kind, LabelSelect, Module, Output, Stream, StreamId};
 use crate::error::GenerateError;
 use crate::folding::{FoldingRequest, LayerFolding, resolve};
 use crate::names::{Names, is_identifier, sanitize};
-use crate::prune::{Pruned, Stage, prune};
-use crate::reduction::Reduction;
+use crate::prune::prune;
+use crate::stages::{Stage, Stages, Work, stages};
 
-/// Codes up to this many bits are mapped by a table, wider ones by a search.
-const TABLE_BITS: u32 = 8;
+use order::Orders;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -44,15 +50,26 @@ pub fn lower(network: &Network, options: &LowerOptions) -> Result<Dataflow, Gene
         Some(name) => return Err(GenerateError::TopName(name.clone())),
         None => Names::default().identifier(&sanitize(&network.name).to_lowercase()),
     };
-    let foldings = resolve(network, &options.folding)?;
-    let pruned = prune(network)?;
-    let mut build = Builder { names: Names::default(), streams: Vec::new(), modules: Vec::new() };
-    build.input(network, &pruned, foldings[0].1.simd);
-    for (i, (stage, (_, folding))) in pruned.stages.iter().zip(&foldings).enumerate() {
-        build.dense(network, stage, *folding, i + 1 == pruned.stages.len());
+    let mut graph = stages(network)?;
+    let folding = resolve(network, &options.folding)?;
+    prune(&mut graph);
+    let orders = Orders::of(&graph)?;
+    let mut build = Builder {
+        network,
+        orders,
+        interval: folding.interval,
+        names: Names::default(),
+        streams: Vec::new(),
+        modules: Vec::new(),
+        ready: HashMap::new(),
+    };
+    let foldings: HashMap<String, LayerFolding> = folding.layers.into_iter().collect();
+    build.pins(&graph, &foldings)?;
+    for stage in &graph.stages {
+        build.stage(&graph, stage, foldings.get(&stage.layer.name).copied())?;
     }
     if options.output == Output::Label {
-        build.label(network, &pruned)?;
+        build.label(&graph)?;
     }
     Ok(Dataflow { top, modules: build.modules, streams: build.streams, output: options.output })
 }
@@ -65,142 +82,68 @@ pub(crate) fn sum_range(weights: impl Iterator<Item = i64>, inputs: &[Range]) ->
     })
 }
 
-struct Builder {
+/// The dataflow under construction.
+struct Builder<'a> {
+    network: &'a Network,
+    orders: Orders,
+    /// Cycles that a frame may take in modules whose width is free.
+    interval: u64,
     names: Names,
     streams: Vec<Stream>,
     modules: Vec<Module>,
+    /// Streams that carry a tensor and have no reader yet.
+    ready: HashMap<TensorId, Vec<StreamId>>,
 }
 
-impl Builder {
-    /// The stream from the pins, and the map behind it where one is needed.
-    fn input(&mut self, network: &Network, pruned: &Pruned, simd: usize) {
-        let tensor = network.tensor(network.input);
-        let order = stream_order(&tensor.shape);
-        let per_channel = order.len() / tensor.ranges.len().max(1);
-        let ranges = |r: &[Range]| -> Vec<Range> {
-            order.iter().map(|&i| if r.len() == 1 { r[0] } else { r[i / per_channel.max(1)] }).collect()
-        };
-        let datatype = tensor.datatype;
-        let encoding = Encoding { bits: datatype.bits, sign: datatype.sign };
-        let excluded = datatype.narrow;
-        let id = self.stream("input", &tensor.name, simd, encoding, order.clone(), ranges(&tensor.ranges));
-        let (output, function, select) = match pruned.map {
-            Some(layer) => {
-                let Op::Threshold(threshold) = &layer.op else { return };
-                let output = network.tensor(layer.output);
-                let channels: Vec<&Steps> = (0..tensor.ranges.len()).map(|c| threshold.channel(c)).collect();
-                let (function, encoding, distinct) = map_function(&channels, datatype.range(), encoding);
-                let which: Vec<usize> = order
-                    .iter()
-                    .map(|&i| distinct[if distinct.len() == 1 { 0 } else { i / per_channel.max(1) }])
-                    .collect();
-                let select = if which.iter().all(|&w| w == which[0]) {
-                    Vec::new()
-                } else {
-                    which.chunks(simd).map(<[usize]>::to_vec).collect()
-                };
-                ((output.name.clone(), encoding, ranges(&output.ranges)), function, select)
+impl Builder<'_> {
+    fn stage(&mut self, graph: &Stages, stage: &Stage, folding: Option<LayerFolding>) -> Result<(), GenerateError> {
+        let input = self.take(stage.inputs[0]);
+        let output = match &stage.work {
+            Work::Matrix(matrix) => {
+                // `resolve` knows every layer with weights.
+                let folding = folding.unwrap_or(LayerFolding { pe: 1, simd: 1 });
+                self.matrix(stage, matrix, folding, input)?
             }
-            None if excluded => {
-                ((tensor.name.clone(), encoding, ranges(&tensor.ranges)), MapFunction::Clamp, Vec::new())
-            }
-            None => return,
+            Work::Requant(steps) => self.requant(stage, steps, input),
+            Work::Pool { window, sum } => self.pool(stage, window, *sum, input),
+            Work::Add(coefficients) => self.add(stage, coefficients, input)?,
+            Work::Concat => self.concat(stage, input)?,
+            Work::Upsample(factor) => self.upsample(stage, *factor, input),
+            Work::DepthToSpace(d) => self.depth_to_space(stage, *d, input),
+            Work::Flatten => self.flatten(stage, input),
         };
-        let (name, encoding, ranges) = output;
-        let mapped = self.stream("codes", &name, simd, encoding, order, ranges);
-        let mut map = Map { function, select, legal: datatype.range(), queue_depth: 0 };
-        map.queue_depth = round_trip(map.pipeline(), 1);
-        self.module("input_map", "input", id, mapped, Kind::Map(map));
+        self.publish(graph, stage.output, output, &stage.layer.name);
+        Ok(())
     }
 
-    /// A width converter where lanes differ, then the matrix-vector unit.
-    fn dense(&mut self, network: &Network, stage: &Stage, folding: LayerFolding, is_output: bool) {
-        let input = self.last();
-        let simd = folding.simd.min(self.streams[input.0].elements());
-        let input = self.convert(input, simd, &stage.layer.name);
-        let pe = folding.pe.min(stage.rows.len());
-        let neuron_folds = stage.rows.len().div_ceil(pe);
-        let input = self.buffer(input, neuron_folds, &stage.layer.name);
-        // Columns in the order in which the stream brings them.
-        let stream = &self.streams[input.0];
-        let columns: Vec<usize> =
-            stream.order.iter().filter_map(|source| stage.columns.iter().position(|c| c == source)).collect();
-        let weights = stage.weights.select(ndarray::Axis(1), &columns);
-        let synapse_folds = stream.beats();
-        let inputs: Vec<Vec<Range>> = padded(&stream.ranges, simd, Range::ZERO);
-
-        let lanes = assign_rows(&weights, &stream.ranges, pe, is_output);
-        let search = stage.steps.as_deref().map(search_for);
-        let rom: Vec<Vec<Vec<i64>>> = lanes
-            .iter()
-            .map(|rows| {
-                // A lane without a row in the last fold repeats its first one: any value will do there.
-                (0..neuron_folds)
-                    .flat_map(|f| {
-                        let row = *rows.get(f).unwrap_or(&rows[0]);
-                        padded(&weights.row(row).to_vec(), simd, 0)
-                    })
-                    .collect()
-            })
-            .collect();
-        let tree_levels = rom.iter().map(|w| Reduction::levels_needed(w, &inputs)).max().unwrap_or(0);
-        let pes: Vec<Pe> = lanes
-            .iter()
-            .zip(rom)
-            .map(|(rows, weights)| {
-                let reduction = Reduction::plan(&weights, &inputs, tree_levels);
-                let words: Vec<SearchWords> = match (&search, &stage.steps) {
-                    (Some((search, _)), Some(steps)) => (0..neuron_folds)
-                        .map(|f| search_words(*search, &steps[*rows.get(f).unwrap_or(&rows[0])], reduction.totals[f]))
-                        .collect(),
-                    _ => Vec::new(),
-                };
-                let word_bits = word_bits(words.iter(), reduction.accumulator_bits);
-                Pe {
-                    rows: (0..neuron_folds).map(|f| rows.get(f).map(|&r| stage.rows[r])).collect(),
-                    weight_encodings: (0..simd).map(|l| weight_encoding(weights.iter().map(|w| w[l]))).collect(),
-                    weights,
-                    reduction,
-                    words,
-                    word_bits,
-                }
-            })
-            .collect();
-
-        let order: Vec<usize> = (0..stage.rows.len()).map(|i| stage.rows[lanes[i % pe][i / pe]]).collect();
-        let tensor = network.tensor(stage.output);
-        let ranges: Vec<Range> = order.iter().map(|&row| tensor.ranges[row]).collect();
-        let encoding = match &search {
-            Some((_, encoding)) => *encoding,
-            None => Encoding {
-                bits: pes.iter().map(|p| p.reduction.accumulator_bits).max().unwrap_or(1),
-                sign: Signedness::Signed,
-            },
-        };
-        let mut unit = MatrixVector {
-            pe,
-            simd,
-            neuron_folds,
-            synapse_folds,
-            pes,
-            tree_levels,
-            search: search.map(|(s, _)| s),
-            queue_depth: 0,
-        };
-        // A whole vector fits, so that the unit goes on while its reader goes through its neuron folds.
-        unit.queue_depth = round_trip(unit.pipeline(), synapse_folds).max(neuron_folds + 1);
-        let name = sanitize(&stage.layer.name);
-        let output = self.stream(&name, &tensor.name, pe, encoding, order, ranges);
-        self.module(&stage.layer.name, &stage.layer.name, input, output, Kind::MatrixVector(unit));
+    /// The next stream that carries `tensor`; the last one is never asked for twice.
+    fn take(&mut self, tensor: TensorId) -> StreamId {
+        self.ready.get_mut(&tensor).and_then(Vec::pop).unwrap_or(self.last())
     }
 
-    fn label(&mut self, network: &Network, pruned: &Pruned) -> Result<(), GenerateError> {
-        let layer = pruned.stages.last().map_or_else(String::new, |s| s.layer.name.clone());
-        let grid = network
+    /// Offers `stream` to all readers of `tensor`: a fork for each but the last.
+    fn publish(&mut self, graph: &Stages, tensor: TensorId, stream: StreamId, layer: &str) {
+        let readers = graph.readers(tensor).len();
+        let mut branches = Vec::new();
+        let mut rest = stream;
+        for _ in 1..readers {
+            let [a, b] = self.fork(rest, layer);
+            branches.push(a);
+            rest = b;
+        }
+        branches.push(rest);
+        self.ready.insert(tensor, branches);
+    }
+
+    fn label(&mut self, graph: &Stages) -> Result<(), GenerateError> {
+        let layer = graph.stages.last().map_or_else(String::new, |s| s.layer.name.clone());
+        let grid = self
+            .network
             .label_grid
             .as_ref()
             .map_err(|reason| GenerateError::NoLabel { layer: layer.clone(), reason: reason.clone() })?;
         let input = self.last();
+        let input = if self.streams[input.0].vectors > 1 { self.flattened(input, &layer) } else { input };
         let stream = &self.streams[input.0];
         let values = stream.order.iter().zip(&stream.ranges).map(|(&class, range)| {
             let (m, o) = (grid.multiplier[class], grid.offset[class]);
@@ -218,91 +161,10 @@ impl Builder {
         };
         select.queue_depth = round_trip(select.pipeline(), stream.beats());
         let largest = Range::new(0, stream.elements() as i64 - 1);
-        let output = self.stream("label", "label", 1, Encoding::of(largest), vec![0], vec![largest]);
-        self.module("label_select", &layer, input, output, Kind::LabelSelect(select));
+        let output = self.stream("label", "label", 1, Encoding::of(largest), vec![0], vec![largest], 1);
+        self.module("label_select", &layer, vec![input], vec![output], Kind::LabelSelect(select));
         Ok(())
     }
-
-    /// Puts a width converter behind `input` unless it has `lanes` lanes already.
-    fn convert(&mut self, input: StreamId, lanes: usize, layer: &str) -> StreamId {
-        let stream = self.streams[input.0].clone();
-        if stream.lanes == lanes {
-            return input;
-        }
-        let elements = stream.elements();
-        let last = elements - (stream.beats() - 1) * stream.lanes;
-        let padding = elements.div_ceil(lanes) * lanes - elements;
-        let unit = [stream.lanes, last, padding].iter().fold(lanes, |a, &b| gcd(a, b));
-        let largest = stream.lanes.max(last + padding);
-        // With this much held, a beat can still come in: then neither side ever waits for the other's register. The
-        // busier side is the input where lanes grow, the output where they shrink.
-        let appended = if stream.beats() == 1 { last + padding } else { stream.lanes };
-        let room = lanes + lanes.min(appended) - unit;
-        let converter = WidthConverter {
-            unit,
-            input_units: stream.lanes / unit,
-            last_units: (last + padding) / unit,
-            last_data: last / unit,
-            beats: stream.beats(),
-            output_units: lanes / unit,
-            capacity: (room + largest) / unit,
-        };
-        let name = format!("{}_x{lanes}", stream.name);
-        let output = self.stream(&name, &stream.tensor, lanes, stream.encoding, stream.order, stream.ranges);
-        self.module(&format!("{}_width", sanitize(layer)), layer, input, output, Kind::WidthConverter(converter));
-        output
-    }
-
-    /// Puts a queue for a whole vector before a unit that reads in bursts (it goes through its neuron folds between
-    /// them), where a width converter before it fills more slowly than the unit reads. Where lanes shrink or stay, the
-    /// writer's exit queue does that.
-    fn buffer(&mut self, input: StreamId, neuron_folds: usize, layer: &str) -> StreamId {
-        let widened = self.modules.last().is_some_and(|m| match &m.kind {
-            Kind::WidthConverter(w) => w.output_units > w.input_units,
-            _ => false,
-        });
-        if !widened || neuron_folds == 1 {
-            return input;
-        }
-        let stream = self.streams[input.0].clone();
-        let fifo = Fifo { depth: stream.beats() + 1 };
-        let name = format!("{}_buffered", stream.name);
-        let output = self.stream(&name, &stream.tensor, stream.lanes, stream.encoding, stream.order, stream.ranges);
-        self.module(&format!("{}_fifo", sanitize(layer)), layer, input, output, Kind::Fifo(fifo));
-        output
-    }
-
-    fn last(&self) -> StreamId {
-        StreamId(self.streams.len() - 1)
-    }
-
-    fn stream(
-        &mut self,
-        name: &str,
-        tensor: &str,
-        lanes: usize,
-        encoding: Encoding,
-        order: Vec<usize>,
-        ranges: Vec<Range>,
-    ) -> StreamId {
-        // The suffix keeps stream names apart from module names, which share the identifiers.
-        let name = self.names.identifier(&format!("{name}_s"));
-        self.streams.push(Stream { name, tensor: tensor.to_owned(), lanes, encoding, order, ranges });
-        self.last()
-    }
-
-    fn module(&mut self, name: &str, layer: &str, input: StreamId, output: StreamId, kind: Kind) {
-        let name = self.names.identifier(name);
-        self.modules.push(Module { name, layer: layer.to_owned(), input, output, kind });
-    }
-}
-
-/// Source index of each stream position: channels last. ONNX has channels first.
-fn stream_order(shape: &[usize]) -> Vec<usize> {
-    let elements: usize = shape.iter().product();
-    let channels = if shape.len() > 1 { shape[0] } else { 1 };
-    let pixels = elements / channels.max(1);
-    (0..elements).map(|i| (i % channels) * pixels + i / channels).collect()
 }
 
 /// Credits that keep a pipeline full which makes a beat every `every` cycles: a credit is away for the
@@ -323,86 +185,7 @@ fn padded<T: Clone>(vector: &[T], lanes: usize, filler: T) -> Vec<Vec<T>> {
         .collect()
 }
 
-/// Which live rows each processing element serves: rows of equal accumulator width together (the next layer
-/// permutes its columns), or the source order where the row order is the output's.
-fn assign_rows(weights: &ndarray::Array2<i64>, inputs: &[Range], pe: usize, is_output: bool) -> Vec<Vec<usize>> {
-    let rows = weights.nrows();
-    let full = rows.div_ceil(pe);
-    // Lanes 0 .. with_full have a row in every neuron fold, the others one fewer.
-    let with_full = if rows.is_multiple_of(pe) { pe } else { rows % pe };
-    if is_output {
-        return (0..pe).map(|p| (p..rows).step_by(pe).collect()).collect();
-    }
-    let mut sorted: Vec<usize> = (0..rows).collect();
-    sorted.sort_by_key(|&r| std::cmp::Reverse(sum_range(weights.row(r).iter().copied(), inputs).signed_width()));
-    let mut rest = sorted.into_iter();
-    (0..pe).map(|p| rest.by_ref().take(if p < with_full { full } else { full - 1 }).collect()).collect()
-}
-
-/// Search stages and wires for the codes of these rows.
-fn search_for(steps: &[Steps]) -> (Search, Encoding) {
-    let bipolar = steps.iter().all(|s| {
-        let r = s.range();
-        [r.lo, r.hi].iter().all(|c| c.abs() == 1) && s.steps.chunks(2).all(|pair| pair.len() == 2 && pair[0] == pair[1])
-    });
-    if bipolar {
-        let encoding = Encoding { bits: 1, sign: Signedness::Bipolar };
-        return (Search { bits: 1, base: -1, stride: 2 }, encoding);
-    }
-    let range = steps.iter().map(Steps::range).reduce(Range::hull).unwrap_or(Range::ZERO);
-    let bits = Range::new(0, range.hi - range.lo).width();
-    (Search { bits, base: range.lo, stride: 1 }, Encoding::of(range))
-}
-
-/// The search words of one row: words that every value reaches, its steps, words that none reaches.
-fn search_words(search: Search, steps: &Steps, total: Range) -> SearchWords {
-    let all = (1usize << search.bits) - 1;
-    let own: Vec<i64> = steps.steps.iter().copied().step_by(search.stride as usize).collect();
-    let below = ((steps.base - search.base) / search.stride) as usize;
-    // A falling code counts from the top: what is above its largest code is always reached.
-    let always = if steps.falling { all - below - own.len() } else { below };
-    let mut words = vec![total.lo; always];
-    words.extend(own);
-    words.resize(all, total.hi + 1);
-    SearchWords { words, falling: steps.falling }
-}
-
-fn word_bits<'a>(words: impl Iterator<Item = &'a SearchWords>, value_bits: u32) -> u32 {
-    let hull = words.flat_map(|w| &w.words).map(|&w| Range::new(w, w)).reduce(Range::hull);
-    hull.map_or(value_bits, |r| r.signed_width().max(value_bits))
-}
-
-fn weight_encoding(weights: impl Iterator<Item = i64> + Clone) -> Encoding {
-    if weights.clone().all(|w| w.abs() == 1) {
-        return Encoding { bits: 1, sign: Signedness::Bipolar };
-    }
-    Encoding::of(weights.fold(Range::ZERO, |r, w| r.hull(Range::new(w, w))))
-}
-
-/// The map of the pins' codes, its output wires, and which of its functions each channel uses.
-fn map_function(channels: &[&Steps], legal: Range, pins: Encoding) -> (MapFunction, Encoding, Vec<usize>) {
-    let mut distinct: Vec<Steps> = Vec::new();
-    let which = channels
-        .iter()
-        .map(|s| {
-            distinct.iter().position(|d| d == *s).unwrap_or_else(|| {
-                distinct.push((*s).clone());
-                distinct.len() - 1
-            })
-        })
-        .collect();
-    let (search, encoding) = search_for(&distinct);
-    let function = if pins.bits <= TABLE_BITS {
-        let code = |s: &Steps, word: u64| s.apply(pins.decode(word).clamp(legal.lo, legal.hi));
-        MapFunction::Table(distinct.iter().map(|s| (0..1u64 << pins.bits).map(|w| code(s, w)).collect()).collect())
-    } else {
-        let channels: Vec<SearchWords> = distinct.iter().map(|s| search_words(search, s, legal)).collect();
-        let word_bits = word_bits(channels.iter(), legal.signed_width());
-        MapFunction::Search { search, channels, word_bits }
-    };
-    (function, encoding, which)
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// The smallest divisor of `n` that is at least `least`, at most `n`.
+fn divisor_from(n: usize, least: usize) -> usize {
+    (least.clamp(1, n)..=n).find(|d| n.is_multiple_of(*d)).unwrap_or(n)
 }

@@ -285,6 +285,8 @@ pub struct PeInstance {
 pub struct Map {
     /// Module name.
     pub module: String,
+    /// Whether it reads the pins, where illegal codes can come and are reported.
+    pub pins: bool,
     /// What it does, for the comment.
     pub task: String,
     /// Cycles from a beat in to the queue.
@@ -362,6 +364,8 @@ pub struct MapLane {
     pub word_bits: usize,
     /// The code at word width.
     pub value: String,
+    /// Which functions fall, where some do and some do not.
+    pub direction: Option<Direction>,
     /// Result of the search.
     pub y: String,
 }
@@ -514,12 +518,21 @@ pub struct Instance {
     pub instance: String,
     /// Parameters, for a fixed module.
     pub parameters: Vec<Parameter>,
-    /// Stream read.
-    pub input: String,
-    /// Stream written.
-    pub output: String,
+    /// Streams read, each with the prefix of its ports.
+    pub inputs: Vec<StreamPort>,
+    /// Streams written.
+    pub outputs: Vec<StreamPort>,
     /// Whether it reports illegal codes.
     pub illegal: bool,
+}
+
+/// A stream at a module's ports.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamPort {
+    /// `s_axis`, `s1_axis`, `m_axis` or `m1_axis`.
+    pub port: &'static str,
+    /// Name of the stream.
+    pub stream: String,
 }
 
 /// A parameter of a fixed module.
@@ -527,8 +540,8 @@ pub struct Instance {
 pub struct Parameter {
     /// Name.
     pub name: &'static str,
-    /// Value.
-    pub value: usize,
+    /// Value, as Verilog writes it.
+    pub value: String,
 }
 
 /// `monitor.v.tera`: prints the handshakes of inner streams.

@@ -16,6 +16,12 @@
 //! The three older rules know bits and sign alone. An input code 0 is always allowed for, so that *exact* covers every
 //! partial sum in every order, folding and zero padding: a bipolar input counts as the interval [-1, 1].
 //!
+//! **Convolutions.** A row of weights is one dot product, and the table's rules apply to it as they stand. A window that hangs over the
+//! image's border lacks some of its products, which a partial sum lacks too: *exact* and *used* cover it. What an output
+//! can finally *reach* is another matter: an input channel that is always 3 makes a constant of every whole window, but not of
+//! those at a padded border. [`patch`](crate::patch) takes the hull over every set of taps that some window has on the image. Where
+//! the image is too small for any whole window, *exact* and *used* are those of the largest sums that windows do have.
+//!
 //! **Beyond the papers' letter.** The papers treat signed weights and two's complement or unsigned inputs. Here a bipolar
 //! tensor counts as one signed bit, but its codes span 2 and not `2^1 - 1`, which is what [`zero_centered_width`] and
 //! [`a2q_plus_budget`] use (the letter of the rule would be unsafe); an unsigned weight of M bits counts as M + 1 signed ones.

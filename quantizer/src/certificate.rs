@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::network::{Network, Source};
 use crate::store::{self, StoreError};
 
-pub use bounds::{Bounds, ChannelBounds, LayerBounds, Widths};
+pub use bounds::{Bounds, ChannelBounds, LayerBounds, Places, Widths};
 pub use targets::{TargetError, Targets, Violation, check};
 pub use verify::{Difference, verify};
 

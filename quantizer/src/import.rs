@@ -11,7 +11,9 @@
 
 pub mod build;
 pub mod chain;
+pub mod codes;
 pub mod constant;
+pub mod conv;
 pub mod dense;
 pub mod elementwise;
 pub mod error;
@@ -19,19 +21,28 @@ pub mod exponential;
 pub mod fold;
 pub mod function;
 pub mod graph;
+pub mod grid;
 pub mod input;
 pub mod interval;
+pub mod join;
+pub mod moves;
 pub mod names;
 pub mod number;
 pub mod operators;
 pub mod output;
+pub mod pad;
+pub mod pool;
 pub mod quant;
 pub mod real;
+pub mod resize;
 pub mod shape;
 pub mod signal;
 pub mod solve;
+pub mod trunc;
 pub mod verify;
 pub mod walk;
+pub mod weights;
+pub mod window;
 
 use std::path::Path;
 
@@ -41,8 +52,8 @@ pub use input::{FirstQuant, InputType, InputTypeError};
 pub use verify::{Verification, verify};
 
 use build::Builder;
+use codes::Quantized;
 use error::Refusal;
-use real::Real;
 use signal::{Origin, Signal};
 use walk::{Value, Walk};
 
@@ -175,9 +186,17 @@ fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Result<InputSha
         // With or without the batch dimension.
         let full = if given.len() + 1 == dims.len() { [&[1], &given[..]].concat() } else { given.clone() };
         let fits = full.len() == dims.len()
-            && full.iter().zip(&dims).enumerate().all(|(i, (&g, &d))| g > 0 && (i == 0 || d.is_none_or(|d| d == g)));
+            && full
+                .iter()
+                .zip(&dims)
+                .enumerate()
+                .all(|(i, (&g, &d))| g > 0 && (i == 0 || i >= 2 || d.is_none_or(|d| d == g)));
         if !fits {
             return Err(GraphProblem::ShapeGiven { input: input.clone(), given, declared });
+        }
+        // Height and width may be others than in the file: a convolution takes any. What does not, says so.
+        if full.iter().zip(&dims).skip(2).any(|(&g, d)| d.is_some_and(|d| d != g)) {
+            notes.push(format!("input '{input}' has shape {full:?}, as --input-shape says; the file has {declared:?}"));
         }
         dims = full.into_iter().map(Some).collect();
     }
@@ -218,7 +237,7 @@ fn input_signal(
         }
         (None, None) => None,
     };
-    let mut signal = Signal { origin: Origin::Raw, shape: shape.to_vec(), links: Vec::new(), reshaped: String::new() };
+    let mut signal = Signal::new(Origin::Raw, shape.to_vec(), "");
     if let Some(declared) = declared {
         let pins = walk::without_batch(shape);
         let channels = pins.first().copied().unwrap_or(1);
@@ -240,15 +259,15 @@ fn input_signal(
 
 /// The network's end.
 struct End {
-    tensor: TensorId,
+    /// The output, and what its codes mean.
+    codes: Quantized,
+    /// Its shape in ONNX.
     shape: Vec<usize>,
-    /// Real value `factor * code + offset` of each output element.
-    values: Vec<(Real, Real)>,
 }
 
 /// Makes the output's tensor of the last signal.
 fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
-    if !walk.builder.layers.iter().any(|l| matches!(l.op, Op::Dense(_))) {
+    if !walk.builder.layers.iter().any(|l| matches!(l.op, Op::Dense(_) | Op::Conv(_))) {
         return Err(Refusal::new("no layer with weights stands before it", "check that this is the whole network"));
     }
     let behind = match signal.origin {
@@ -259,27 +278,24 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     if let Some(own) = behind.and_then(|i| walk.builder.votes.get_mut(&i)) {
         own.behind = votes;
     }
-    let codes = dense::codes(&mut walk.builder, signal, "output", false)?;
-    let elements = signal.elements();
-    let values: Vec<(Real, Real)> =
-        (0..elements).map(|e| (codes.factor.at(e, elements).clone(), codes.offset.at(e, elements).clone())).collect();
-    walk.builder.tensors[codes.tensor.0].scale = build::scales(values.iter().cloned());
-    Ok(End { tensor: codes.tensor, shape: signal.shape.clone(), values })
+    let codes = codes::codes(&mut walk.builder, signal, "output", false)?;
+    walk.builder.tensors[codes.tensor.0].scale = codes.scales_of(walk.builder.channels(codes.tensor));
+    Ok(End { codes, shape: signal.shape.clone() })
 }
 
 fn assemble(file: &OnnxFile, graph: &graph::Graph, walk: Walk, input: TensorId, end: End) -> Imported {
     let Walk { mut builder, notes, first_quant, .. } = walk;
     names::assign(&mut builder);
-    let ranges = &builder.tensors[end.tensor.0].ranges;
-    let last = builder.layers.iter().find(|l| l.output == end.tensor).map_or("", |l| l.name.as_str());
-    let label_grid = output::label_grid(&end.values, ranges, last);
+    let tensor = &builder.tensors[end.codes.tensor.0];
+    let last = builder.layers.iter().find(|l| l.output == end.codes.tensor).map_or("", |l| l.name.as_str());
+    let label_grid = output::of_vector(&end.codes, tensor, last);
     let network = Network {
         name: Path::new(&file.name).file_stem().map_or_else(|| file.name.clone(), |s| s.to_string_lossy().into_owned()),
         source: Source { file: file.name.clone(), sha256: file.sha256.clone() },
         tensors: builder.tensors,
         layers: builder.layers,
         input,
-        output: end.tensor,
+        output: end.codes.tensor,
         output_name: graph.output.name.clone(),
         output_shape: end.shape,
         label_grid,

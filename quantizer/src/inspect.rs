@@ -3,9 +3,11 @@
 use num_traits::ToPrimitive;
 use serde::Serialize;
 
+use crate::bound::Interval;
 use crate::certificate::{LayerBounds, Widths};
-use crate::datatype::DataType;
-use crate::network::{Dense, Layer, Network, Op, Scale, Source, Tensor, TensorId, Threshold};
+use crate::datatype::{DataType, Range};
+use crate::network::{Layer, MatrixLayer, Network, Op, Scale, Source, Tensor, TensorId, Threshold};
+use crate::patch::Ends;
 use crate::reach::elements;
 use crate::validate::Invalid;
 
@@ -70,11 +72,11 @@ pub struct Row {
     pub node: String,
     /// What it computes.
     pub kind: Kind,
-    /// Elements that it reads for one sample.
+    /// Elements that it reads for one sample, of all its inputs.
     pub inputs: usize,
     /// Elements that it writes.
     pub outputs: usize,
-    /// Type of what it reads.
+    /// Type of what it reads, of a join's first input.
     pub input: Type,
     /// Type of what it writes.
     pub output: Type,
@@ -84,8 +86,19 @@ pub struct Row {
     pub thresholds: Option<Thresholds>,
     /// Multiplications for one sample, zero weights included.
     pub macs: u64,
-    /// Accumulator widths by rule; null if it has no accumulators.
+    /// Accumulator widths by rule; null for all but Dense and Conv.
     pub accumulator: Option<Accumulator>,
+    /// Widths of the sum of a SumPool or an Add; null for all others.
+    pub sum: Option<Sum>,
+}
+
+/// Bits of a two's complement register that holds a sum without weights, partial sums included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// Over the inputs' declared types.
+    pub exact: u32,
+    /// Over what the inputs can reach.
+    pub used: u32,
 }
 
 /// What a layer computes.
@@ -99,6 +112,20 @@ pub enum Kind {
     Threshold,
     /// The first quantizer as hardware: from what the pins carry to its codes.
     InputMap,
+    /// A convolution.
+    Conv,
+    /// The largest code of a window.
+    MaxPool,
+    /// The sum of a window's codes: an average, whose division is in the thresholds behind it.
+    SumPool,
+    /// A sum of tensors.
+    Add,
+    /// Channels one after the other.
+    Concat,
+    /// Larger by nearest neighbours.
+    Upsample,
+    /// Channels become places.
+    DepthToSpace,
 }
 
 /// A datatype.
@@ -181,11 +208,9 @@ pub fn inspect(network: &Network) -> Result<Inspection, Vec<Invalid>> {
         .layers
         .iter()
         .map(|layer| {
-            let accumulator = match layer.op {
-                Op::Dense(_) => bounds.next(),
-                Op::Flatten | Op::Threshold(_) => None,
-            };
-            row(network, layer, accumulator)
+            let matrix = MatrixLayer::of(layer);
+            let accumulator = matrix.and_then(|_| bounds.next());
+            row(network, layer, matrix, accumulator)
         })
         .collect();
     Ok(Inspection {
@@ -201,27 +226,60 @@ pub fn inspect(network: &Network) -> Result<Inspection, Vec<Invalid>> {
     })
 }
 
-fn row(network: &Network, layer: &Layer, bounds: Option<LayerBounds>) -> Row {
+fn row(network: &Network, layer: &Layer, matrix: Option<MatrixLayer<'_>>, bounds: Option<LayerBounds>) -> Row {
     let (input, output) = (network.tensor(layer.input()), network.tensor(layer.output));
-    let (kind, weights, thresholds) = match &layer.op {
+    let inputs = || layer.inputs.iter().map(|&id| network.tensor(id));
+    let (kind, thresholds, sum) = match &layer.op {
         Op::Flatten => (Kind::Flatten, None, None),
-        Op::Dense(dense) => (Kind::Dense, Some(weights(dense, bounds.as_ref())), None),
-        Op::Threshold(t) if holds_pins(network, layer.input()) => (Kind::InputMap, None, Some(thresholds(t))),
-        Op::Threshold(t) => (Kind::Threshold, None, Some(thresholds(t))),
+        Op::Dense(_) => (Kind::Dense, None, None),
+        Op::Threshold(t) if holds_pins(network, layer.input()) => (Kind::InputMap, Some(thresholds(t)), None),
+        Op::Threshold(t) => (Kind::Threshold, Some(thresholds(t)), None),
+        Op::Conv(_) => (Kind::Conv, None, None),
+        Op::MaxPool(_) => (Kind::MaxPool, None, None),
+        Op::SumPool(window) => {
+            let terms = (window.kernel[0] * window.kernel[1]) as i64;
+            (Kind::SumPool, None, Some(sum(&[(terms, input)])))
+        }
+        Op::Add(add) => {
+            let terms: Vec<_> = add.coefficients.iter().copied().zip(inputs()).collect();
+            (Kind::Add, None, Some(sum(&terms)))
+        }
+        Op::Concat => (Kind::Concat, None, None),
+        Op::Upsample(_) => (Kind::Upsample, None, None),
+        Op::DepthToSpace(_) => (Kind::DepthToSpace, None, None),
     };
+    let macs = matrix.map_or(0, |m| (m.weights.len() as u64).saturating_mul(m.places(output) as u64));
+    let weights = matrix.map(|matrix| weights(matrix, bounds.as_ref()));
     Row {
         name: layer.name.clone(),
         node: layer.node.clone(),
         kind,
-        inputs: size(input),
+        inputs: inputs().map(size).sum(),
         outputs: size(output),
         input: datatype(input.datatype),
         output: datatype(output.datatype),
-        macs: weights.as_ref().map_or(0, |w| w.total as u64),
+        macs,
         weights,
         thresholds,
         accumulator: bounds.map(|b| b.accumulator.into()),
+        sum,
     }
+}
+
+/// Bits of a register in which `factor` times every tensor add up, in any order and perhaps not all of them.
+fn sum(terms: &[(i64, &Tensor)]) -> Sum {
+    let width = |range: &dyn Fn(&Tensor, usize) -> Range, channel: usize| {
+        let mut total = Ends::default();
+        for &(factor, tensor) in terms {
+            let range = range(tensor, channel).hull(Range::ZERO);
+            // Far from overflow in a valid network.
+            total = total.plus(Ends::of(factor, range)).unwrap_or(total);
+        }
+        Interval::from(total).width()
+    };
+    let channels = 0..terms.first().map_or(0, |(_, tensor)| tensor.ranges.len());
+    let widest = |range: &dyn Fn(&Tensor, usize) -> Range| channels.clone().map(|c| width(range, c)).max().unwrap_or(1);
+    Sum { exact: widest(&|tensor, _| tensor.datatype.range()), used: widest(&|tensor, c| tensor.ranges[c]) }
 }
 
 /// Whether a tensor holds what the pins carry, perhaps in another shape.
@@ -230,13 +288,14 @@ fn holds_pins(network: &Network, id: TensorId) -> bool {
     id == network.input || network.layers.iter().any(reshaped)
 }
 
-fn weights(dense: &Dense, bounds: Option<&LayerBounds>) -> Weights {
+fn weights(matrix: MatrixLayer<'_>, bounds: Option<&LayerBounds>) -> Weights {
+    let MatrixLayer { weights, weight_type, .. } = matrix;
     Weights {
-        bits: dense.weight_type.bits,
-        datatype: dense.weight_type.to_string(),
-        total: dense.weights.len(),
-        nonzero: dense.weights.iter().filter(|&&w| w != 0).count(),
-        dead_outputs: dense.weights.rows().into_iter().filter(|row| row.iter().all(|&w| w == 0)).count(),
+        bits: weight_type.bits,
+        datatype: weight_type.to_string(),
+        total: weights.len(),
+        nonzero: weights.iter().filter(|&&w| w != 0).count(),
+        dead_outputs: weights.rows().into_iter().filter(|row| row.iter().all(|&w| w == 0)).count(),
         constant_outputs: bounds.map_or(0, |b| b.channels.iter().filter(|c| c.dead).count()),
     }
 }

@@ -10,10 +10,13 @@ pub mod import;
 pub mod inspect;
 pub mod network;
 pub mod onnx;
+pub mod patch;
 pub mod rational;
 pub mod reach;
+pub mod shape;
 pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod validate;
 pub mod weights;
+pub mod window;

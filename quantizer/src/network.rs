@@ -3,10 +3,14 @@
 //! Everything here is exact. The only floats are [`Scale`]s, metadata from which outputs are reported in
 //! real units; nothing that is computed on integers reads them.
 
+mod matrix;
+
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::{DataType, Range};
+
+pub use matrix::MatrixLayer;
 
 /// Index of a [`Tensor`] in [`Network::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,6 +108,100 @@ pub enum Op {
     Dense(Dense),
     /// Requantization by thresholds, channel by channel; shapes equal.
     Threshold(Threshold),
+    /// Convolution, see [`Conv`]; `[channels, height, width]` to `[rows, height', width']`.
+    Conv(Conv),
+    /// `y[c, p] = max over the window of x[c, ...]`; places outside the image do not take part.
+    MaxPool(Window),
+    /// `y[c, p] = sum over the window of x[c, ...]`; places outside the image count as 0.
+    SumPool(Window),
+    /// `y[c, p] = sum over inputs i of coefficients[i] * x_i[c, p]`; two or more inputs of one shape.
+    Add(Add),
+    /// Channels of all inputs one after the other; equal heights and widths.
+    Concat,
+    /// `y[c, i, j] = x[c, i / factor[0], j / factor[1]]`: nearest neighbour, by whole factors.
+    Upsample([usize; 2]),
+    /// Channels become places, see [`DepthToSpace`]; `[channels, h, w]` to `[channels / b^2, b*h, b*w]`.
+    DepthToSpace(DepthToSpace),
+}
+
+/// How a window moves over an image. All pairs are vertical, horizontal; a tensor of shape `[channels, length]` is an
+/// image of height 1, one of shape `[channels]` has height and width 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Places that the window reads: at least 1 by 1.
+    pub kernel: [usize; 2],
+    /// Steps between windows, at least 1.
+    pub stride: [usize; 2],
+    /// Distance between places read, at least 1.
+    pub dilation: [usize; 2],
+    /// Places added above and to the left; each less than [`Window::span`].
+    pub pad_begin: [usize; 2],
+    /// Places added below and to the right; each less than [`Window::span`].
+    pub pad_end: [usize; 2],
+}
+
+impl Window {
+    /// Places from the first to the last one read, both included: `(kernel - 1) * dilation + 1`.
+    pub fn span(&self) -> [usize; 2] {
+        [0, 1].map(|a| (self.kernel[a].saturating_sub(1)).saturating_mul(self.dilation[a]).saturating_add(1))
+    }
+
+    /// Height and width of the result for an image of this height and width: `(size + pads - span) / stride + 1`, rounded
+    /// down; `None` if the window is larger than the padded image, or a stride is 0.
+    pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
+        let span = self.span();
+        let along = |a: usize| {
+            let padded = size[a].checked_add(self.pad_begin[a])?.checked_add(self.pad_end[a])?;
+            padded.checked_sub(span[a])?.checked_div(self.stride[a])?.checked_add(1)
+        };
+        Some([along(0)?, along(1)?])
+    }
+}
+
+/// A convolution without bias (biases live in thresholds or in the output's scale).
+///
+/// `y[r, i, j] = sum over (c, u, v) of weights[r, (c, u, v)] * x[first(r) + c, i*s - p + u*d, ...]`, places outside the image
+/// being 0; row `r` belongs to group `r / (rows / groups)` and reads that group's `channels / groups` channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Integer weights `[rows, channels / groups * kernel height * kernel width]`: ONNX's order, flattened.
+    pub weights: Array2<i64>,
+    /// Their declared datatype; every weight is one of its codes.
+    pub weight_type: DataType,
+    /// Groups; divides rows and channels. As many as channels: a depthwise convolution.
+    pub groups: usize,
+    /// How it moves.
+    pub window: Window,
+}
+
+/// A sum of tensors on one integer grid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// One coefficient per input, not 0.
+    pub coefficients: Vec<i64>,
+}
+
+/// Which channel goes where in a [`Op::DepthToSpace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DepthToSpace {
+    /// Side of the block of places that `b^2` channels become.
+    pub block: usize,
+    /// ONNX mode `CRD` (channel `c*b*b + u*b + v` goes to channel `c`, place `(u, v)`), else `DCR`
+    /// (channel `(u*b + v) * channels' + c`).
+    pub column_first: bool,
+}
+
+/// Channels, height and width of a tensor's shape, see [`Window`]; `None` for more than three dimensions or none.
+pub fn image(shape: &[usize]) -> Option<(usize, [usize; 2])> {
+    match *shape {
+        [c] => Some((c, [1, 1])),
+        [c, w] => Some((c, [1, w])),
+        [c, h, w] => Some((c, [h, w])),
+        _ => None,
+    }
 }
 
 /// A fully connected layer without bias (biases live in thresholds or in the output's scale).
@@ -160,7 +258,8 @@ impl Steps {
 
 /// The network's outputs on one exact integer grid: class `c` has value `multiplier[c] * code[c] + offset[c]`
 /// up to one positive factor and one common offset, so that comparing these integers compares the real outputs.
-/// Ties are real ties.
+/// Ties are real ties. Where that grid is finer than 62 bits, a rounded one may stand for it, checked to compare every
+/// reachable pair of codes alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelGrid {
     /// Per class, positive or negative.

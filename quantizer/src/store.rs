@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | metadata `snug` | | JSON: schema, names, topology, datatypes, scales, label grid, notes |
 //! | `tensor.{i}.ranges` | `[channels, 2]` | exact range of every channel: lo, hi |
-//! | `layer.{i}.weights` | `[outputs, inputs]` | weights of a Dense |
+//! | `layer.{i}.weights` | `[outputs, inputs]` | weights of a Dense; of a Conv `[outputs, channels of a group * kernel]` |
 //! | `layer.{i}.steps` | `[steps]` | a Threshold's step functions, one after the other |
 //! | `layer.{i}.offsets` | `[functions + 1]` | where each begins and ends in `steps` |
 //! | `layer.{i}.base` | `[functions]` | smallest code of each |

@@ -2,11 +2,18 @@
 //!
 //! The same seed gives the same network on every machine and in every version of the dependencies.
 
+mod conv;
+mod reference;
+
 use ndarray::Array2;
 
 use crate::datatype::{DataType, Range};
 use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps, Tensor, TensorId, Threshold};
-use crate::reach::{accumulator_type, elements, output_ranges};
+use crate::reach::{elements, output_ranges, output_type};
+use crate::shape::output_shape;
+
+pub use conv::conv_network;
+pub use reference::{assert_promises, evaluate, evaluate_with};
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -171,7 +178,8 @@ fn finish(network: &mut Network, random: &mut Random) {
     let outputs = elements_of(network, network.output);
     network.output_shape = vec![1, outputs];
     let factor = |random: &mut Random| random.within(1, 1000) as f64 / 997.0;
-    let scales = (0..if random.one_in(2) { 1 } else { outputs })
+    let channels = network.tensor(network.output).ranges.len();
+    let scales = (0..if random.one_in(2) { 1 } else { channels })
         .map(|_| Scale { factor: factor(random), offset: factor(random) - 0.5 })
         .collect();
     let last = network.output;
@@ -247,24 +255,34 @@ fn random_steps(random: &mut Random, reached: Range, codes: DataType) -> Steps {
 
 /// Appends a layer behind the present output; `codes` is the output's type for a Threshold.
 fn push(network: &mut Network, name: &str, op: Op, codes: Option<DataType>) {
-    let input = network.tensor(network.output);
+    network.output = push_behind(network, name, op, &[network.output], codes);
+}
+
+/// Appends a layer behind `inputs`, which go with it. Its output is the result.
+fn push_behind(network: &mut Network, name: &str, op: Op, inputs: &[TensorId], codes: Option<DataType>) -> TensorId {
+    let tensors: Vec<&Tensor> = inputs.iter().map(|&id| network.tensor(id)).collect();
+    let shapes: Vec<&[usize]> = tensors.iter().map(|t| t.shape.as_slice()).collect();
     // Random networks are small: their accumulators are far from the limit, so there always are ranges.
-    let ranges = output_ranges(&op, input).unwrap_or_default();
-    let (shape, datatype) = match &op {
-        Op::Flatten => (vec![elements(&input.shape).unwrap_or(0)], input.datatype),
-        Op::Dense(dense) => (vec![dense.weights.nrows()], accumulator_type(&ranges).unwrap_or(DataType::unsigned(1))),
-        Op::Threshold(_) => (input.shape.clone(), codes.unwrap_or(input.datatype)),
-    };
+    let ranges = output_ranges(&op, &tensors).unwrap_or_default();
+    let shape = output_shape(&op, &shapes).unwrap_or_default();
+    let datatype = output_type(&op, &tensors, &ranges).or(codes).unwrap_or(DataType::unsigned(1));
     let output = TensorId(network.tensors.len());
     let kind = match &op {
         Op::Flatten => "Flatten",
         Op::Dense(_) => "MatMul",
         Op::Threshold(_) => "Quant",
+        Op::Conv(_) => "Conv",
+        Op::MaxPool(_) => "MaxPool",
+        Op::SumPool(_) => "AveragePool",
+        Op::Add(_) => "Add",
+        Op::Concat => "Concat",
+        Op::Upsample(_) => "Resize",
+        Op::DepthToSpace(_) => "DepthToSpace",
     };
     let node = format!("{kind}_{}", network.layers.len());
     network.tensors.push(Tensor { name: format!("{node}_out0"), shape, datatype, ranges, scale: None });
-    network.layers.push(Layer { name: name.into(), node, op, inputs: vec![network.output], output });
-    network.output = output;
+    network.layers.push(Layer { name: name.into(), node, op, inputs: inputs.to_vec(), output });
+    output
 }
 
 fn elements_of(network: &Network, id: TensorId) -> usize {

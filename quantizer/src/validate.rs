@@ -5,8 +5,9 @@ mod invalid;
 use std::collections::HashSet;
 
 use crate::datatype::{DataType, Range, Signedness};
-use crate::network::{Dense, Layer, Network, Op, Steps, Tensor, TensorId, Threshold};
-use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, elements, output_ranges};
+use crate::network::{Add, Layer, MatrixLayer, Network, Op, Steps, Tensor, TensorId, Threshold};
+use crate::reach::{MAX_ACCUMULATOR_BITS, elements, output_ranges, output_type};
+use crate::shape::output_shape;
 
 pub use invalid::Invalid;
 
@@ -75,8 +76,9 @@ impl Check<'_> {
         let mut written = HashSet::from([self.network.input]);
         let mut names = HashSet::new();
         for layer in &self.network.layers {
-            if layer.inputs.len() != 1 {
-                self.found.push(Invalid::Inputs { layer: layer.name.clone(), inputs: layer.inputs.len() });
+            let (inputs, joins) = (layer.inputs.len(), joins(&layer.op));
+            if inputs == 0 || joins != (inputs > 1) {
+                self.found.push(Invalid::Inputs { layer: layer.name.clone(), inputs, joins });
             }
             for &id in layer.inputs.iter().filter(|id| !written.contains(id)) {
                 self.found.push(Invalid::ReadBeforeWritten { layer: layer.name.clone(), tensor: name(id) });
@@ -94,32 +96,33 @@ impl Check<'_> {
     }
 
     fn layers(&mut self) {
-        for layer in self.network.layers.iter().filter(|l| l.inputs.len() == 1) {
-            let (input, output) = (self.network.tensor(layer.input()), self.network.tensor(layer.output));
+        for layer in self.network.layers.iter().filter(|l| (l.inputs.len() > 1) == joins(&l.op) && !l.inputs.is_empty())
+        {
+            let inputs: Vec<&Tensor> = layer.inputs.iter().map(|&id| self.network.tensor(id)).collect();
+            let output = self.network.tensor(layer.output);
             let before = self.found.len();
-            match &layer.op {
-                Op::Flatten => self.flatten(layer, input, output),
-                Op::Dense(dense) => self.dense(layer, dense, input, output),
-                Op::Threshold(threshold) => self.threshold(layer, threshold, input, output),
+            self.layer_shapes(layer, &inputs, output);
+            if let Some(matrix) = MatrixLayer::of(layer) {
+                self.weights(matrix);
+            }
+            if self.found.len() == before {
+                match &layer.op {
+                    Op::Threshold(threshold) => self.threshold(layer, threshold, inputs[0], output),
+                    Op::Add(add) => self.coefficients(layer, add),
+                    _ => {}
+                }
             }
             if self.found.len() > before {
                 continue;
             }
-            match output_ranges(&layer.op, input) {
+            match output_ranges(&layer.op, &inputs) {
                 Some(derived) => {
                     self.same_ranges(output, &derived);
-                    // A Flatten keeps its input's type; a Threshold declares its own, which `threshold` has checked.
-                    let derived_type = match &layer.op {
-                        Op::Flatten => Some(input.datatype),
-                        Op::Dense(_) => accumulator_type(&derived),
-                        Op::Threshold(_) => None,
-                    };
-                    if let Some(derived) = derived_type.filter(|&d| d != output.datatype) {
-                        self.found.push(Invalid::OutputType {
-                            tensor: output.name.clone(),
-                            declared: output.datatype,
-                            derived,
-                        });
+                    // A Threshold declares its own type, which `threshold` has checked.
+                    let derived = output_type(&layer.op, &inputs, &derived);
+                    if let Some(derived) = derived.filter(|&d| d != output.datatype) {
+                        let (tensor, declared) = (output.name.clone(), output.datatype);
+                        self.found.push(Invalid::OutputType { tensor, declared, derived });
                     }
                 }
                 None => self
@@ -129,42 +132,40 @@ impl Check<'_> {
         }
     }
 
-    fn flatten(&mut self, layer: &Layer, input: &Tensor, output: &Tensor) {
-        if elements(&input.shape) != elements(&output.shape) || output.shape.len() != 1 {
-            self.shapes(layer, format!("shape {:?} cannot be flattened to {:?}", input.shape, output.shape));
+    fn layer_shapes(&mut self, layer: &Layer, inputs: &[&Tensor], output: &Tensor) {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|t| t.shape.as_slice()).collect();
+        match output_shape(&layer.op, &shapes) {
+            Ok(shape) if shape == output.shape => {}
+            Ok(shape) => self.shapes(layer, format!("its output has shape {shape:?}, not {:?}", output.shape)),
+            Err(what) => self.shapes(layer, what),
         }
     }
 
-    fn dense(&mut self, layer: &Layer, dense: &Dense, input: &Tensor, output: &Tensor) {
-        let (rows, columns) = dense.weights.dim();
-        if input.shape != [columns] || output.shape != [rows] {
-            let (i, o) = (&input.shape, &output.shape);
-            self.shapes(layer, format!("weights [{rows}, {columns}] do not take shape {i:?} to {o:?}"));
-        }
-        if !exists(dense.weight_type, DataType::MAX_BITS) {
-            self.found.push(Invalid::Datatype { place: layer.name.clone(), datatype: dense.weight_type });
+    fn weights(&mut self, matrix: MatrixLayer<'_>) {
+        let (layer, datatype) = (matrix.layer.name.clone(), matrix.weight_type);
+        if !exists(datatype, DataType::MAX_BITS) {
+            self.found.push(Invalid::Datatype { place: layer, datatype });
             return;
         }
-        if let Some(((row, column), &weight)) =
-            dense.weights.indexed_iter().find(|&(_, &w)| !dense.weight_type.holds(w))
-        {
-            let (layer, datatype) = (layer.name.clone(), dense.weight_type);
+        let wrong = matrix.weights.indexed_iter().find(|&(_, &w)| !datatype.holds(w));
+        if let Some(((row, column), &weight)) = wrong {
             self.found.push(Invalid::Weight { layer, row, column, weight, datatype });
         }
     }
 
+    fn coefficients(&mut self, layer: &Layer, add: &Add) {
+        if let Some(input) = add.coefficients.iter().position(|&k| k == 0) {
+            self.found.push(Invalid::Coefficient { layer: layer.name.clone(), input });
+        }
+    }
+
     fn threshold(&mut self, layer: &Layer, threshold: &Threshold, input: &Tensor, output: &Tensor) {
-        let (functions, channels) = (threshold.channels.len(), input.ranges.len());
-        if input.shape != output.shape {
-            self.shapes(layer, format!("a threshold cannot take shape {:?} to {:?}", input.shape, output.shape));
-        } else if functions != 1 && functions != channels {
-            self.shapes(layer, format!("{functions} step functions for {channels} channels"));
-        } else if let Some(shared) = input.ranges.iter().copied().reduce(Range::hull) {
-            for (channel, steps) in threshold.channels.iter().enumerate() {
-                let reached = if functions == 1 { shared } else { input.ranges[channel] };
-                if let Err(what) = self::steps(steps, reached, output.datatype) {
-                    self.found.push(Invalid::Steps { layer: layer.name.clone(), channel, what });
-                }
+        let Some(shared) = input.ranges.iter().copied().reduce(Range::hull) else { return };
+        let functions = threshold.channels.len();
+        for (channel, steps) in threshold.channels.iter().enumerate() {
+            let reached = if functions == 1 { shared } else { input.ranges[channel] };
+            if let Err(what) = self::steps(steps, reached, output.datatype) {
+                self.found.push(Invalid::Steps { layer: layer.name.clone(), channel, what });
             }
         }
     }
@@ -208,6 +209,11 @@ impl Check<'_> {
     fn shapes(&mut self, layer: &Layer, what: String) {
         self.found.push(Invalid::Shapes { layer: layer.name.clone(), what });
     }
+}
+
+/// Whether an operation reads two or more tensors; all others read one.
+fn joins(op: &Op) -> bool {
+    matches!(op, Op::Add(_) | Op::Concat)
 }
 
 /// What a tensor promises by itself.

@@ -83,6 +83,7 @@ fn run(n: &Network, input: &[i64]) -> Vec<i64> {
                 let each = x.len() / n.tensor(l.input()).ranges.len();
                 x.iter().enumerate().map(|(i, &v)| t.channel(i / each).apply(v)).collect()
             }
+            other => panic!("no layer of a perceptron: {other:?}"),
         };
     }
     values[n.output.0].clone()

@@ -60,6 +60,7 @@ fn tfc_2w2a() {
             Op::Flatten => "flatten",
             Op::Dense(_) => "dense",
             Op::Threshold(_) => "threshold",
+            other => panic!("no layer of a perceptron: {other:?}"),
         })
         .collect();
     assert_eq!(kinds, ["flatten", "dense", "threshold", "dense", "threshold", "dense", "threshold", "dense"]);

@@ -160,10 +160,10 @@ impl<'a> Compiled<'a> {
         debug_assert_eq!(input.beats() * inputs.nrows(), run.accepted.len());
         let mut result = Array2::zeros((inputs.nrows(), output.elements()));
         for (index, beat) in run.outputs.iter().take(expected).enumerate() {
-            let (frame, at) = (index / output.beats(), index % output.beats() * output.lanes);
-            let lanes = output.lanes.min(output.elements() - at);
-            for (lane, value) in beat_values(output, &beat.data, lanes).into_iter().enumerate() {
-                result[[frame, output.order[at + lane]]] = value;
+            let (frame, at) = (index / output.beats(), index % output.beats());
+            let sources: Vec<usize> = output.sources(at).collect();
+            for (&source, value) in sources.iter().zip(beat_values(output, &beat.data, sources.len())) {
+                result[[frame, source]] = value;
             }
         }
         Ok((run, result))
@@ -175,8 +175,8 @@ pub fn stimulus(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>) -> Stimulus {
     let stream = dataflow.input();
     let mut data = Vec::with_capacity(inputs.nrows() * stream.beats() * bus_bytes(stream));
     for frame in inputs.rows() {
-        for beat in stream.order.chunks(stream.lanes) {
-            data.extend(beat_bytes(stream, beat.iter().map(|&source| frame[source])));
+        for beat in 0..stream.beats() {
+            data.extend(beat_bytes(stream, stream.sources(beat).map(|source| frame[source])));
         }
     }
     Stimulus::frames(data, bus_bytes(stream), stream.beats())
@@ -198,7 +198,7 @@ pub fn difference(dataflow: &Dataflow, cycle: &cycle::Run, verilator: &Run) -> O
     inner.chain(std::iter::once((last, cycle.outputs.as_slice(), outputs))).find_map(|(s, ours, theirs)| {
         let stream = &dataflow.streams[s];
         (0..ours.len().max(theirs.len())).find_map(|beat| {
-            let lanes = stream.lanes.min(stream.elements() - beat % stream.beats() * stream.lanes);
+            let lanes = stream.lanes_of(beat);
             let ours = ours.get(beat).map(|b| (b.cycle, b.values.clone()));
             let theirs = theirs.get(beat).map(|(cycle, data)| (*cycle, beat_values(stream, data, lanes)));
             (ours != theirs).then(|| Difference {

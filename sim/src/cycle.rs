@@ -6,6 +6,7 @@
 //! neuron fold is done when its last synapse fold runs, and travels to the exit queue with a due date.
 
 mod arithmetic;
+mod image;
 mod modules;
 
 use std::time::{Duration, Instant};
@@ -69,11 +70,13 @@ pub struct Options {
     pub record: bool,
     /// Cycles without any handshake after which the run is given up as a deadlock.
     pub quiet_cycles: u64,
+    /// Cycles that the source takes for a frame, its beats spread evenly; as fast as it can if `None`.
+    pub pace: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000 }
+        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000, pace: None }
     }
 }
 
@@ -103,6 +106,8 @@ pub struct Run {
     pub trapped: u64,
     /// Largest number of beats seen in each module's exit queue (or units in a width converter).
     pub occupancy: Vec<usize>,
+    /// Largest number of beats seen in each queue of each fork; `[0, 0]` for other modules.
+    pub forks: Vec<[usize; 2]>,
     /// Cycles in which each stream had a beat that its reader did not take.
     pub waited: Vec<u64>,
     /// Output in source order, one row a frame.
@@ -200,6 +205,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         traps: Vec::new(),
         trapped: 0,
         occupancy: vec![0; machines.len()],
+        forks: vec![[0; 2]; machines.len()],
         waited: vec![0; streams],
         result: Array2::zeros((inputs.nrows(), output.elements())),
         duration: Duration::ZERO,
@@ -209,55 +215,67 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
     let mut offered = false;
     let mut quiet = 0;
     let mut island = Island { cycle: 0, traps: &mut run.traps, trapped: &mut run.trapped };
-    // Which streams pass a beat in this cycle; stream i leaves module i-1 and enters module i.
+    let ends = Ends::of(dataflow);
+    // Which streams have a beat, and which pass one in this cycle.
+    let mut valid = vec![false; streams];
     let mut passes = vec![false; streams];
     while run.outputs.len() < expected {
         let cycle = island.cycle;
         // Every handshake signal is settled before the edge: registers, source and sink alone decide.
-        offered = offered || (at < source.beats && !options.stall.input_gap(cycle));
+        let due = options.pace.is_none_or(|pace| cycle >= at as u64 * pace / dataflow.input().beats() as u64);
+        offered = offered || (at < source.beats && due && !options.stall.input_gap(cycle));
         let sink_ready = !options.stall.output_stall(cycle);
         let mut any = false;
+        for (valid, writer) in valid.iter_mut().zip(&ends.writer) {
+            *valid = writer.map_or(offered, |(m, port)| machines[m].valid(port));
+        }
         for s in 0..streams {
-            let valid = if s == 0 { offered } else { machines[s - 1].valid() };
-            let ready = if s == streams - 1 { sink_ready } else { machines[s].ready() };
-            passes[s] = valid && ready;
+            let ready = match ends.reader[s] {
+                Some((m, port)) => machines[m].ready(port, ends.other[s].is_some_and(|o| valid[o])),
+                None => sink_ready,
+            };
+            passes[s] = valid[s] && ready;
             any |= passes[s];
-            run.waited[s] += u64::from(valid && !ready);
+            run.waited[s] += u64::from(valid[s] && !ready);
         }
         if passes[streams - 1] {
-            let beat = run.outputs.len() % output.beats();
-            let frame = run.outputs.len() / output.beats();
-            let live = output.lanes.min(output.elements() - beat * output.lanes);
-            let values = machines[streams - 2].head()[..live].to_vec();
-            for (lane, &value) in values.iter().enumerate() {
-                run.result[[frame, output.order[beat * output.lanes + lane]]] = value;
+            let (frame, beat) = (run.outputs.len() / output.beats(), run.outputs.len() % output.beats());
+            let head = ends.writer[streams - 1].map_or_else(|| source.beat(at), |(m, port)| machines[m].head(port));
+            let values = head[..output.lanes_of(beat)].to_vec();
+            for (element, &value) in output.sources(beat).zip(&values) {
+                run.result[[frame, element]] = value;
             }
             run.outputs.push(Beat { cycle, values });
         }
         if options.record {
             for s in (0..streams).filter(|&s| passes[s]) {
                 let stream = &dataflow.streams[s];
-                let beat = run.streams[s].len() % stream.beats();
-                let live = stream.lanes.min(stream.elements() - beat * stream.lanes);
-                let values = match s {
-                    0 => source.beat(at)[..live].to_vec(),
-                    _ => machines[s - 1].head()[..live].to_vec(),
-                };
-                run.streams[s].push(Beat { cycle, values });
+                let live = stream.lanes_of(run.streams[s].len());
+                let head = ends.writer[s].map_or_else(|| source.beat(at), |(m, port)| machines[m].head(port));
+                run.streams[s].push(Beat { cycle, values: head[..live].to_vec() });
             }
         }
         // The edge. Writers after readers: what a module takes is what the one before showed before the edge.
-        for s in (0..machines.len()).rev() {
-            let (before, rest) = machines.split_at_mut(s);
-            let taken = passes[s];
-            let machine = &mut rest[0];
-            let beat = taken.then(|| before.last().map_or_else(|| source.beat(at), Machine::head));
-            machine.step(beat, passes[s + 1], &mut island);
+        for m in (0..machines.len()).rev() {
+            let (before, rest) = machines.split_at_mut(m);
+            let (module, machine) = (&dataflow.modules[m], &mut rest[0]);
+            let beat = |port: usize| -> Option<&[i64]> {
+                let s = module.inputs.get(port)?.0;
+                let head = || ends.writer[s].map_or_else(|| source.beat(at), |(w, port)| before[w].head(port));
+                passes[s].then(head)
+            };
+            let popped = [0, 1].map(|port| module.outputs.get(port).is_some_and(|s| passes[s.0]));
+            machine.step([beat(0), beat(1)], popped, &mut island);
             if machine.overrun() {
-                let module = dataflow.modules[s].name.clone();
-                return Err(CycleError::Overrun { cycle, module, depth: dataflow.modules[s].queue_depth() });
+                let (module, depth) = (module.name.clone(), module.queue_depth());
+                return Err(CycleError::Overrun { cycle, module, depth });
             }
-            run.occupancy[s] = run.occupancy[s].max(machine.level());
+            run.occupancy[m] = run.occupancy[m].max(machine.level());
+            if let Machine::Fork(fork) = machine {
+                for (most, queue) in run.forks[m].iter_mut().zip(&fork.queues) {
+                    *most = (*most).max(queue.level);
+                }
+            }
         }
         if passes[0] {
             if at == 0 {
@@ -268,7 +286,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         }
         quiet = if any { 0 } else { quiet + 1 };
         if quiet > options.quiet_cycles {
-            let waiting = (0..streams).find(|&s| if s == 0 { offered } else { machines[s - 1].valid() });
+            let waiting = (0..streams).find(|&s| valid[s]);
             let stream = waiting.map_or_else(|| "of the source".to_owned(), |s| dataflow.streams[s].name.clone());
             let frames = run.outputs.len() / output.beats();
             return Err(CycleError::Deadlock { cycles: quiet, frames, stream });
@@ -278,6 +296,31 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
     run.cycles = island.cycle;
     run.duration = start.elapsed();
     Ok(run)
+}
+
+/// Who writes and who reads each stream: a module and its port; nobody for the pins.
+struct Ends {
+    writer: Vec<Option<(usize, usize)>>,
+    reader: Vec<Option<(usize, usize)>>,
+    /// The stream at the reader's other port.
+    other: Vec<Option<usize>>,
+}
+
+impl Ends {
+    fn of(dataflow: &Dataflow) -> Self {
+        let none = || vec![None; dataflow.streams.len()];
+        let mut ends = Ends { writer: none(), reader: none(), other: vec![None; dataflow.streams.len()] };
+        for (m, module) in dataflow.modules.iter().enumerate() {
+            for (port, s) in module.outputs.iter().enumerate() {
+                ends.writer[s.0] = Some((m, port));
+            }
+            for (port, s) in module.inputs.iter().enumerate() {
+                ends.reader[s.0] = Some((m, port));
+                ends.other[s.0] = module.inputs.get(1 - port).map(|s| s.0);
+            }
+        }
+        ends
+    }
 }
 
 /// The frames as beats of the input stream: stream order, every beat whole.
@@ -300,17 +343,20 @@ impl Source {
         let per_frame = stream.beats() * stream.lanes;
         let mut values = Vec::with_capacity(inputs.nrows() * per_frame);
         for (frame, row) in inputs.rows().into_iter().enumerate() {
-            for (&element, range) in stream.order.iter().zip(&stream.ranges) {
-                let value = row[element];
-                let carried = encoding.decode(encoding.encode(value)) == value;
-                if !carried || !(mapped || range.contains(value)) {
-                    let accepted = format!("it carries {} bits in {range}", encoding.bits);
-                    return Err(CycleError::Code { frame, element, value, accepted });
+            for beat in 0..stream.beats() {
+                let ranges = stream.ranges.iter().skip(beat % stream.vector_beats() * stream.lanes);
+                for (element, range) in stream.sources(beat).zip(ranges) {
+                    let value = row[element];
+                    let carried = encoding.decode(encoding.encode(value)) == value;
+                    if !carried || !(mapped || range.contains(value)) {
+                        let accepted = format!("it carries {} bits in {range}", encoding.bits);
+                        return Err(CycleError::Code { frame, element, value, accepted });
+                    }
+                    values.push(value);
                 }
-                values.push(value);
+                // Lanes past the end of a vector carry 0.
+                values.resize(frame * per_frame + (beat + 1) * stream.lanes, 0);
             }
-            // Lanes past the end of a frame carry 0.
-            values.resize((frame + 1) * per_frame, 0);
         }
         Ok(Source { values, lanes: stream.lanes, beats: inputs.nrows() * stream.beats() })
     }

@@ -5,17 +5,19 @@
 //! row by row; where it is not met, products are summed in `i128`.
 
 mod dense;
+mod patches;
 mod threshold;
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use quantizer::datatype::DataType;
-use quantizer::network::{LabelGrid, Network, Op, Scale, TensorId};
+use quantizer::network::{LabelGrid, Network, Op, Scale, TensorId, image};
 use quantizer::reach::elements;
 use quantizer::validate::Invalid;
 use thiserror::Error;
 
 use dense::Product;
+use patches::{Convolution, Pool};
 use threshold::Codes;
 
 /// Why the golden model has no answer.
@@ -62,8 +64,11 @@ pub fn run_all(network: &Network, inputs: ArrayView2<'_, i64>) -> Result<Vec<Arr
     Golden::new(network)?.run_all(inputs)
 }
 
-/// Samples computed together: their activations stay in cache.
+/// Samples computed together at most: their activations stay in cache.
 const BATCH: usize = 128;
+
+/// Elements of the largest tensor for all samples computed together, at most.
+const BATCH_ELEMENTS: usize = 1 << 17;
 
 /// A network made ready to run many times.
 pub struct Golden<'a> {
@@ -71,19 +76,46 @@ pub struct Golden<'a> {
     steps: Vec<Step>,
     /// Elements of every tensor.
     elements: Vec<usize>,
+    /// Samples computed together.
+    batch: usize,
 }
 
 /// A layer made ready.
 struct Step {
-    input: TensorId,
+    inputs: Vec<TensorId>,
     output: TensorId,
     kernel: Kernel,
+    /// Tensors that no later layer reads, the network's output apart.
+    done: Vec<TensorId>,
 }
 
 enum Kernel {
     Same,
     Product(Product),
     Codes(Codes),
+    Convolution(Convolution),
+    Pool(Pool),
+    Add(Vec<i64>),
+    Concat,
+    /// The element of the input for each element of the output.
+    Gather(Vec<usize>),
+}
+
+impl Kernel {
+    fn apply(&self, inputs: &[&Array2<i64>]) -> Array2<i64> {
+        // A valid network's layers all read something.
+        let Some(&input) = inputs.first() else { return Array2::default((0, 0)) };
+        match self {
+            Kernel::Same => input.clone(),
+            Kernel::Product(product) => product.apply(input),
+            Kernel::Codes(codes) => codes.apply(input),
+            Kernel::Convolution(convolution) => convolution.apply(input),
+            Kernel::Pool(pool) => pool.apply(input),
+            Kernel::Add(coefficients) => patches::add(coefficients, inputs),
+            Kernel::Concat => patches::concat(inputs),
+            Kernel::Gather(sources) => patches::gather(sources, input),
+        }
+    }
 }
 
 impl<'a> Golden<'a> {
@@ -95,16 +127,31 @@ impl<'a> Golden<'a> {
         network.validate().map_err(GoldenError::Invalid)?;
         // A valid network's shapes all have a count of elements.
         let elements: Vec<usize> = network.tensors.iter().map(|t| elements(&t.shape).unwrap_or_default()).collect();
-        let steps = network.layers.iter().map(|layer| {
-            let input = network.tensor(layer.input());
+        let steps = network.layers.iter().enumerate().map(|(i, layer)| {
+            let (input, output) = (network.tensor(layer.input()), network.tensor(layer.output));
+            let (channels, size) = image(&input.shape).unwrap_or((1, [1, 1]));
             let kernel = match &layer.op {
                 Op::Flatten => Kernel::Same,
                 Op::Dense(dense) => Kernel::Product(Product::new(dense, &input.ranges)),
                 Op::Threshold(t) => Kernel::Codes(Codes::new(t, input.ranges.len(), elements[layer.input().0])),
+                Op::Conv(conv) => Kernel::Convolution(Convolution::new(conv, input, output)),
+                Op::MaxPool(window) => Kernel::Pool(Pool::new(window, true, input, output)),
+                Op::SumPool(window) => Kernel::Pool(Pool::new(window, false, input, output)),
+                Op::Add(add) => Kernel::Add(add.coefficients.clone()),
+                Op::Concat => Kernel::Concat,
+                Op::Upsample(factor) => Kernel::Gather(patches::upsampled(channels, size, *factor)),
+                Op::DepthToSpace(to) => Kernel::Gather(patches::from_depth(*to, channels, size)),
             };
-            Step { input: layer.input(), output: layer.output, kernel }
+            let later = &network.layers[i + 1..];
+            let unread = |id: &TensorId| *id != network.output && later.iter().all(|l| !l.inputs.contains(id));
+            let done = layer.inputs.iter().copied().filter(unread).collect();
+            Step { inputs: layer.inputs.clone(), output: layer.output, kernel, done }
         });
-        Ok(Golden { network, steps: steps.collect(), elements })
+        let steps: Vec<Step> = steps.collect();
+        // Images are larger than vectors: fewer of them together.
+        let largest = elements.iter().copied().max().unwrap_or(1).max(1);
+        let batch = (BATCH_ELEMENTS / largest).clamp(1, BATCH);
+        Ok(Golden { network, steps, elements, batch })
     }
 
     /// As [`run`].
@@ -115,10 +162,10 @@ impl<'a> Golden<'a> {
         self.check(inputs)?;
         let mut outputs = Array2::zeros((inputs.nrows(), self.elements[self.network.output.0]));
         outputs
-            .axis_chunks_iter_mut(Axis(0), BATCH)
+            .axis_chunks_iter_mut(Axis(0), self.batch)
             .into_par_iter()
-            .zip(inputs.axis_chunks_iter(Axis(0), BATCH))
-            .for_each(|(mut to, batch)| to.assign(&self.forward(batch)[self.network.output.0]));
+            .zip(inputs.axis_chunks_iter(Axis(0), self.batch))
+            .for_each(|(mut to, batch)| to.assign(&self.forward(batch, false)[self.network.output.0]));
         Ok(outputs)
     }
 
@@ -129,11 +176,11 @@ impl<'a> Golden<'a> {
     pub fn run_all(&self, inputs: ArrayView2<'_, i64>) -> Result<Vec<Array2<i64>>, GoldenError> {
         self.check(inputs)?;
         let batches: Vec<_> =
-            inputs.axis_chunks_iter(Axis(0), BATCH).into_par_iter().map(|b| self.forward(b)).collect();
+            inputs.axis_chunks_iter(Axis(0), self.batch).into_par_iter().map(|b| self.forward(b, true)).collect();
         let mut tensors: Vec<_> = self.elements.iter().map(|&n| Array2::zeros((inputs.nrows(), n))).collect();
         for (i, batch) in batches.iter().enumerate() {
             for (tensor, part) in tensors.iter_mut().zip(batch) {
-                tensor.slice_mut(s![i * BATCH..i * BATCH + part.nrows(), ..]).assign(part);
+                tensor.slice_mut(s![i * self.batch..i * self.batch + part.nrows(), ..]).assign(part);
             }
         }
         Ok(tensors)
@@ -152,17 +199,19 @@ impl<'a> Golden<'a> {
         }
     }
 
-    /// Every tensor for one batch, in the order of `Network::tensors`.
-    fn forward(&self, batch: ArrayView2<'_, i64>) -> Vec<Array2<i64>> {
+    /// Every tensor for one batch, in the order of `Network::tensors`; without `keep` empty once nothing reads it any more, but for
+    /// the output.
+    fn forward(&self, batch: ArrayView2<'_, i64>, keep: bool) -> Vec<Array2<i64>> {
         let mut tensors = vec![Array2::zeros((0, 0)); self.elements.len()];
         tensors[self.network.input.0] = batch.as_standard_layout().into_owned();
         for step in &self.steps {
-            let input = &tensors[step.input.0];
-            tensors[step.output.0] = match &step.kernel {
-                Kernel::Same => input.clone(),
-                Kernel::Product(product) => product.apply(input),
-                Kernel::Codes(codes) => codes.apply(input),
-            };
+            let inputs: Vec<&Array2<i64>> = step.inputs.iter().map(|id| &tensors[id.0]).collect();
+            tensors[step.output.0] = step.kernel.apply(&inputs);
+            if !keep {
+                for id in &step.done {
+                    tensors[id.0] = Array2::zeros((0, 0));
+                }
+            }
         }
         tensors
     }

@@ -2,6 +2,7 @@
 
 pub mod cosim;
 pub mod cycle;
+pub mod fifo;
 pub mod golden;
 pub mod icarus;
 pub mod prove;

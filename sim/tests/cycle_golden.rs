@@ -57,9 +57,9 @@ fn the_interval_is_the_slowest_module() {
                         m.cycles(&dataflow),
                         m.queue_depth(),
                         m.pipeline(),
-                        dataflow.stream(m.input).lanes,
-                        dataflow.stream(m.output).lanes,
-                        dataflow.stream(m.output).elements()
+                        dataflow.stream(m.input()).lanes,
+                        dataflow.stream(m.output()).lanes,
+                        dataflow.stream(m.output()).elements()
                     )
                 })
                 .collect();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use ndarray::Array2;
-use quantizer::network::{Network, Op, TensorId};
+use quantizer::network::{Network, TensorId};
+use quantizer::testing::evaluate_with;
 
 use super::expected::Expected;
 use super::{decides, tie};
@@ -99,30 +100,12 @@ fn forward(
     given: &HashMap<(TensorId, usize), i64>,
     id: TensorId,
 ) -> Option<Vec<i64>> {
-    let force = |tensor: TensorId, mut row: Vec<i64>| {
+    let tensors = evaluate_with(network, &input, |tensor, values| {
         for (&(_, element), &code) in given.iter().filter(|((t, _), _)| *t == tensor) {
-            row[element] = code;
+            values[element] = code.into();
         }
-        row
-    };
-    let mut rows: HashMap<TensorId, Vec<i64>> = HashMap::from([(network.input, force(network.input, input))]);
-    for layer in &network.layers {
-        let x = rows.get(&layer.input())?;
-        let row = match &layer.op {
-            Op::Flatten => x.clone(),
-            Op::Dense(d) => d.weights.rows().into_iter().map(|w| w.iter().zip(x).map(|(w, x)| w * x).sum()).collect(),
-            Op::Threshold(t) => {
-                let channels = network.tensor(layer.input()).shape.first().copied().unwrap_or(1).max(1);
-                let each = (x.len() / channels).max(1);
-                x.iter().enumerate().map(|(e, &v)| t.channel(e / each).apply(v)).collect()
-            }
-        };
-        rows.insert(layer.output, force(layer.output, row));
-        if layer.output == id {
-            break;
-        }
-    }
-    rows.remove(&id)
+    });
+    tensors.get(id.0)?.iter().map(|&v| i64::try_from(v).ok()).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use quantizer::import::Chain;
 use quantizer::import::chain::{compile, functions, run};
 use quantizer::import::number::{Number, Precision, Rounding};
 use quantizer::import::real::Real;
-use quantizer::network::Op;
+use quantizer::network::{Op, TensorId, image};
 
 use super::decides;
 use crate::data::Values;
@@ -134,10 +134,32 @@ pub fn threshold(
 fn sum_error(model: &Model, tensors: &[Array2<i64>], index: usize, sample: usize, element: usize) -> f64 {
     let source = model.network.layers[index].input();
     let Some(layer) = model.network.layers.iter().find(|l| l.output == source) else { return 0.0 };
-    let Op::Dense(dense) = &layer.op else { return 0.0 };
     let inputs = tensors[layer.input().0].row(sample);
-    let products = dense.weights.row(element).into_iter().zip(inputs).map(|(&w, &x)| (w as f64 * x as f64).abs());
-    products.sum::<f64>() * LOSS
+    let magnitude = |(&w, &x): (&i64, &i64)| (w as f64 * x as f64).abs();
+    let products: f64 = match &layer.op {
+        Op::Dense(dense) => dense.weights.row(element).into_iter().zip(inputs).map(magnitude).sum(),
+        Op::Conv(conv) => {
+            let shape = |id: TensorId| image(&model.network.tensor(id).shape).unwrap_or((1, [1, 1]));
+            let ((channels, [height, width]), (_, [_, columns])) = (shape(layer.input()), shape(layer.output));
+            let pixels = model.network.tensor(layer.output).shape.iter().skip(1).product::<usize>();
+            let (row, pixel) = (element / pixels, element % pixels);
+            let window = &conv.window;
+            let first = row / (conv.weights.nrows() / conv.groups) * (channels / conv.groups);
+            let places = window.kernel[0] * window.kernel[1];
+            let at = |a: usize, out: usize, tap: usize| {
+                (out * window.stride[a] + tap * window.dilation[a]).checked_sub(window.pad_begin[a])
+            };
+            let term = |(column, w): (usize, &i64)| {
+                let (channel, place) = (first + column / places, column % places);
+                let y = at(0, pixel / columns, place / window.kernel[1]).filter(|&y| y < height)?;
+                let x = at(1, pixel % columns, place % window.kernel[1]).filter(|&x| x < width)?;
+                Some(magnitude((w, &inputs[(channel * height + y) * width + x])))
+            };
+            conv.weights.row(row).iter().enumerate().filter_map(term).sum()
+        }
+        _ => 0.0,
+    };
+    products * LOSS
 }
 
 /// The same for an element of the input behind the first quantizer, from the value that the data give.

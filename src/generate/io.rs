@@ -69,7 +69,7 @@ struct End<'a> {
     /// Elements of a frame.
     elements: usize,
     /// Index of each element, in the order in which the stream carries them, in the row-major source tensor.
-    order: &'a [usize],
+    order: Vec<usize>,
 }
 
 /// What the ends of `dataflow` carry.
@@ -89,7 +89,7 @@ pub fn io<'a>(network: &'a Network, dataflow: &'a Dataflow) -> Io<'a> {
         lanes: stream.lanes,
         beats: stream.beats(),
         elements: stream.elements(),
-        order: &stream.order,
+        order: stream.frame_order(),
     };
     let (input, output) = (network.tensor(network.input), network.tensor(network.output));
     Io {

@@ -83,8 +83,9 @@ impl Vectors {
         let (input, output) = (dataflow.input(), dataflow.output_stream());
         let beats = |values: &Array2<i64>, stream: &generator::dataflow::Stream| -> Vec<Vec<u8>> {
             let of_frame = |frame: ndarray::ArrayView1<i64>| -> Vec<Vec<u8>> {
-                let beats = stream.order.chunks(stream.lanes);
-                beats.map(|beat| beat_bytes(stream, beat.iter().map(|&element| frame[element]))).collect()
+                (0..stream.beats())
+                    .map(|beat| beat_bytes(stream, stream.sources(beat).map(|element| frame[element])))
+                    .collect()
             };
             values.rows().into_iter().flat_map(of_frame).collect()
         };

@@ -165,7 +165,7 @@ impl Job<'_> {
         let ((sample, element), _) =
             outputs.indexed_iter().zip(self.reference).find(|((_, got), expected)| got != expected)?.0;
         let stream = self.dataflow.output_stream();
-        let position = stream.order.iter().position(|&source| source == element)?;
+        let position = stream.frame_order().iter().position(|&source| source == element)?;
         let beat = sample * stream.beats() + position / stream.lanes;
         Some(Problem {
             kind: "mismatch",
@@ -196,9 +196,8 @@ impl Job<'_> {
                 continue;
             };
             for (b, beat) in beats.iter().enumerate() {
-                let (frame, first) = (b / stream.beats(), b % stream.beats() * stream.lanes);
-                for (lane, &got) in beat.values.iter().enumerate() {
-                    let element = stream.order[first + lane];
+                let frame = b / stream.beats();
+                for (lane, (element, &got)) in stream.sources(b % stream.beats()).zip(&beat.values).enumerate() {
                     let Some(&expected) = truth.get((frame, element)).filter(|&&e| e != got) else { continue };
                     return Ok(Some(Problem {
                         kind: "mismatch",

@@ -90,7 +90,7 @@ fn all_codes(encoding: Encoding) -> Range {
 
 /// Bits of the beat counter of a stream.
 pub fn beat_bits(stream: &Stream) -> usize {
-    counter_bits(stream.beats() - 1)
+    counter_bits(stream.vector_beats() - 1)
 }
 
 /// Name of the module that says which codes a stream may carry.
@@ -127,9 +127,9 @@ pub fn top(dataflow: &Dataflow) -> TopFormal {
         input: input.name.clone(),
         output: output.name.clone(),
         s_beats: input.beats(),
-        s_count: beat_bits(input),
+        s_count: counter_bits(input.beats() - 1),
         m_beats: output.beats(),
-        m_count: beat_bits(output),
+        m_count: counter_bits(output.beats() - 1),
     }
 }
 
@@ -139,7 +139,7 @@ pub fn stream(top: &str, stream: &Stream, queue: usize) -> StreamRange {
     StreamRange {
         watch: watch_module(top, stream),
         queue: queue_module(top, stream),
-        queue_bits: counter_bits(stream.beats() + queue + 1),
+        queue_bits: counter_bits(stream.vector_beats() + queue + 1),
         ..range(range_module(top, stream), name, stream, stream.lanes)
     }
 }
@@ -148,7 +148,7 @@ pub fn stream(top: &str, stream: &Stream, queue: usize) -> StreamRange {
 /// end may be anything: no weight reads it, and a width converter drops it.
 pub fn range(module: String, name: String, stream: &Stream, lanes: usize) -> StreamRange {
     let mut tables = Tables::default();
-    let beats = stream.elements().div_ceil(lanes);
+    let beats = stream.vector_elements().div_ceil(lanes);
     let bits = stream.encoding.bits as usize + 1;
     let index_bits = counter_bits(beats - 1);
     let checks = (0..lanes)

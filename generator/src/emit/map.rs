@@ -1,19 +1,21 @@
 //! Prints the input map and its lane.
 
-use hw_templates::{LanePorts, Map as Context, MapLane, Select, Table};
+use hw_templates::{Direction, LanePorts, Map as Context, MapLane, Select, Table};
 
 use super::expression::{counter_bits, pack, resize, type_name, word};
 use super::search;
 use crate::dataflow::{Map, MapFunction, Stream};
 use quantizer::datatype::Signedness;
 
-/// The context of an input map whose module is called `name`.
-pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream) -> Context {
+/// The context of a map whose module is called `name`.
+/// `pins`: it reads what the pins carry, and reports codes that their type excludes.
+pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream, pins: bool) -> Context {
     let index_bits = index_bits(map);
     let span = |lane: usize, bits: usize| format!("{}:{}", (lane + 1) * bits - 1, lane * bits);
     Context {
         module: name.to_owned(),
         task: task(map),
+        pins,
         pipeline: map.pipeline(),
         s_bits: input.width(),
         s_type: type_name(input.encoding),
@@ -63,6 +65,7 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
         stages: Vec::new(),
         word_bits: 1,
         value: String::new(),
+        direction: None,
         y: String::new(),
     };
     match &map.function {
@@ -86,7 +89,17 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
                 search::stages(*search, channels, *word_bits, *word_bits, |k| (format!("index{k}"), index_bits));
             lane.word_bits = *word_bits as usize;
             lane.value = resize("x", x_bits, signed, *word_bits);
-            lane.y = search::code(*search, y, None);
+            let falling = channels.iter().filter(|c| c.falling).count();
+            let direction = match falling {
+                0 => None,
+                n if n == channels.len() => Some("1'b1"),
+                _ => {
+                    let flags = channels.iter().map(|c| u8::from(c.falling)).collect();
+                    lane.direction = Some(Direction { address: format!("index{}", search.bits), flags });
+                    Some("falling")
+                }
+            };
+            lane.y = search::code(*search, y, direction);
         }
     }
     lane
@@ -104,10 +117,10 @@ fn index_bits(map: &Map) -> usize {
 fn task(map: &Map) -> String {
     match &map.function {
         MapFunction::Clamp => format!("the codes {} as they are; any other is read as the nearest", map.legal),
-        MapFunction::Table(t) if t.len() == 1 => "every code of the pins to its code, by table".to_owned(),
-        MapFunction::Table(t) => format!("every code of the pins to its code, by one of {} tables", t.len()),
+        MapFunction::Table(t) if t.len() == 1 => "every code to its code, by table".to_owned(),
+        MapFunction::Table(t) => format!("every code to its code, by one of {} tables", t.len()),
         MapFunction::Search { channels, .. } => {
-            format!("every code of the pins to its code, by binary search ({} functions)", channels.len())
+            format!("every code to its code, by binary search ({} functions)", channels.len())
         }
     }
 }

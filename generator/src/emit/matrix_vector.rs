@@ -68,8 +68,8 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
         layer: comment(&module.layer),
         task: format!(
             "{} outputs of {} inputs{}",
-            output.elements(),
-            input.elements(),
+            output.vector_elements(),
+            input.vector_elements(),
             if unit.search.is_some() { ", thresholds behind each sum" } else { "; the accumulators leave" }
         ),
         pe: unit.pe,

@@ -1,9 +1,10 @@
 //! Prints the top module.
 
-use hw_templates::{Instance, Parameter, StreamWires, Top};
+use hw_templates::{Instance, StreamPort, StreamWires, Top};
 
 use super::expression::{counter_bits, type_name};
-use crate::dataflow::{Dataflow, Kind, Module, Output, Stream};
+use super::fixed;
+use crate::dataflow::{Dataflow, Kind, Module, Output, Stream, StreamId};
 use crate::names::comment;
 
 /// The context of the top module.
@@ -15,7 +16,7 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
         0 => format!("{}_tdata", output.name),
         n => format!("{{{n}'d0, {}_tdata}}", output.name),
     };
-    let illegal = dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Map(_)));
+    let illegal = dataflow.modules.iter().any(checks_pins);
     Top {
         top: dataflow.top.clone(),
         title: match dataflow.output {
@@ -57,37 +58,27 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
     }
 }
 
-/// The fixed module that `module` is and its parameters; `None` for a generated one.
-pub(super) fn parameters(dataflow: &Dataflow, module: &Module) -> Option<(&'static str, Vec<Parameter>)> {
-    let input = dataflow.stream(module.input);
-    let (name, values): (_, Vec<(&'static str, usize)>) = match &module.kind {
-        Kind::Fifo(f) => ("snug_fifo", vec![("WIDTH", input.width()), ("DEPTH", f.depth)]),
-        Kind::WidthConverter(w) => (
-            "snug_width_converter",
-            vec![
-                ("UNIT_WIDTH", w.unit * input.encoding.bits as usize),
-                ("INPUT_UNITS", w.input_units),
-                ("LAST_UNITS", w.last_units),
-                ("LAST_DATA", w.last_data),
-                ("BEATS", w.beats),
-                ("OUTPUT_UNITS", w.output_units),
-                ("CAPACITY", w.capacity),
-            ],
-        ),
-        Kind::Map(_) | Kind::MatrixVector(_) | Kind::LabelSelect(_) => return None,
-    };
-    Some((name, values.into_iter().map(|(name, value)| Parameter { name, value }).collect()))
-}
-
 fn instance(dataflow: &Dataflow, module: &Module) -> Instance {
-    let own = || (format!("{}_{}", dataflow.top, module.name), Vec::new());
-    let (name, parameters) = parameters(dataflow, module).map_or_else(own, |(name, p)| (name.to_owned(), p));
+    let streams = |ids: &[StreamId]| -> Vec<&Stream> { ids.iter().map(|&id| dataflow.stream(id)).collect() };
+    let (inputs, outputs) = (streams(&module.inputs), streams(&module.outputs));
+    let (name, parameters) = match fixed::instance(&module.kind, &inputs, &outputs) {
+        Some((name, parameters)) => (name.to_owned(), parameters),
+        None => (format!("{}_{}", dataflow.top, module.name), Vec::new()),
+    };
+    let ports = |names: [&'static str; 2], streams: &[&Stream]| -> Vec<StreamPort> {
+        names.iter().zip(streams).map(|(port, s)| StreamPort { port, stream: s.name.clone() }).collect()
+    };
     Instance {
         module: name,
         instance: module.name.clone(),
         parameters,
-        input: dataflow.stream(module.input).name.clone(),
-        output: dataflow.stream(module.output).name.clone(),
-        illegal: matches!(module.kind, Kind::Map(_)),
+        inputs: ports(["s_axis", "s1_axis"], &inputs),
+        outputs: ports(["m_axis", "m1_axis"], &outputs),
+        illegal: checks_pins(module),
     }
+}
+
+/// Whether the module is the map of the pins' codes, which reports illegal ones.
+fn checks_pins(module: &Module) -> bool {
+    matches!(module.kind, Kind::Map(_)) && module.input() == StreamId(0)
 }

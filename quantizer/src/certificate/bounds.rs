@@ -1,16 +1,14 @@
 //! The bounds of one layer, channel by channel.
 
-use ndarray::ArrayView1;
 use num_bigint::BigInt;
 use num_rational::Ratio;
 use serde::{Deserialize, Serialize};
 
 use super::serial::{decimal, fraction};
-use crate::bound::{
-    Interval, SignSums, data_type_width, l1_width, mean_width, prefix_interval, reachable_interval, zero_centered_width,
-};
+use crate::bound::{Interval, SignSums, data_type_width, l1_width, mean_width, zero_centered_width};
 use crate::datatype::{DataType, Signedness};
-use crate::network::{Dense, Layer, Network, Tensor};
+use crate::network::{MatrixLayer, Network, Tensor};
+use crate::patch::Patches;
 
 /// The accumulators of one layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +66,20 @@ pub struct ChannelBounds {
     /// The input at which `exact.max` is attained, a character for each column: `+` the type's largest code, `-` its
     /// smallest, `0` any. With `+` and `-` exchanged it attains `exact.min`.
     pub witness: String,
+    /// Of a convolution: where the witness stands. There is a whole window unless the image is too small for it, and then
+    /// the columns that are off the image count as 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Places>,
+}
+
+/// Places of a convolution's output, vertical and horizontal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Places {
+    /// Where `exact.max` is attained.
+    pub max: [usize; 2],
+    /// Where `exact.min` is attained.
+    pub min: [usize; 2],
 }
 
 /// An interval of accumulator values and its width.
@@ -94,15 +106,23 @@ impl From<Interval> for Bounds {
 impl LayerBounds {
     /// The bounds of every layer of a valid network that has accumulators.
     pub fn of_network(network: &Network) -> Vec<Self> {
-        network.dense_layers().map(|(layer, dense)| Self::of(layer, dense, network.tensor(layer.input()))).collect()
+        let of = |matrix: MatrixLayer<'_>| {
+            let layer = matrix.layer;
+            Self::of(matrix, network.tensor(layer.input()), network.tensor(layer.output))
+        };
+        network.matrix_layers().map(of).collect()
     }
 
-    fn of(layer: &Layer, dense: &Dense, input: &Tensor) -> Self {
-        let rows = || dense.weights.rows().into_iter();
-        let channels: Vec<ChannelBounds> = rows().map(|row| ChannelBounds::of(row, input)).collect();
-        let widest = |of: &dyn Fn(&SignSums) -> u32| rows().map(|row| of(&SignSums::of(row))).max().unwrap_or(0);
+    fn of(matrix: MatrixLayer<'_>, input: &Tensor, output: &Tensor) -> Self {
+        let patches = matrix.patches(input);
+        let rows = 0..matrix.weights.nrows();
+        let channels: Vec<_> = rows.map(|row| ChannelBounds::of(matrix, row, &patches, input, output)).collect();
+        let widest = |of: &dyn Fn(&SignSums) -> u32| {
+            let sums = channels.iter().map(|c| SignSums { alpha: c.alpha.clone(), beta: c.beta.clone() });
+            sums.map(|sums| of(&sums)).max().unwrap_or(0)
+        };
         let accumulator = Widths {
-            data_type: data_type_width(dense.weights.ncols(), input.datatype, dense.weight_type),
+            data_type: data_type_width(matrix.k(), input.datatype, matrix.weight_type),
             l1: widest(&|sums| l1_width(sums, input.datatype)),
             zero_centered: widest(&|sums| zero_centered_width(sums, input.datatype)),
             exact: channels.iter().map(|c| c.exact.width).max().unwrap_or(0),
@@ -110,10 +130,10 @@ impl LayerBounds {
             used: channels.iter().filter(|c| !c.dead).map(|c| c.prefix.width).max().unwrap_or(0),
         };
         LayerBounds {
-            name: layer.name.clone(),
-            node: layer.node.clone(),
+            name: matrix.layer.name.clone(),
+            node: matrix.layer.node.clone(),
             input: input.datatype,
-            weights: dense.weight_type,
+            weights: matrix.weight_type,
             accumulator,
             channels,
         }
@@ -121,21 +141,25 @@ impl LayerBounds {
 }
 
 impl ChannelBounds {
-    fn of(row: ArrayView1<'_, i64>, input: &Tensor) -> Self {
-        let sums = SignSums::of(row);
-        let exact = sums.interval(input.datatype.range()).into();
-        let witness = row.iter().map(|w| match w.signum() {
+    fn of(matrix: MatrixLayer<'_>, row: usize, patches: &Patches, input: &Tensor, output: &Tensor) -> Self {
+        let weights = matrix.weights.row(row);
+        let SignSums { alpha, beta } = SignSums::of(weights);
+        let exact = matrix.exact(row, patches, input);
+        let prefix = matrix.prefix(row, patches, &input.ranges[matrix.channels(row, input)]);
+        let witness = weights.iter().map(|w| match w.signum() {
             1 => '+',
             -1 => '-',
             _ => '0',
         });
         ChannelBounds {
-            exact,
-            prefix: prefix_interval(row, &input.ranges).into(),
-            dead: reachable_interval(row, &input.ranges).is_constant(),
+            alpha,
+            beta,
+            exact: Interval::from(exact.ends).into(),
+            prefix: Interval::from(prefix.ends).into(),
+            // In a valid network, the reachable range.
+            dead: output.ranges[row].constant().is_some(),
             witness: witness.collect(),
-            alpha: sums.alpha,
-            beta: sums.beta,
+            at: matrix.window.map(|_| Places { max: exact.hi_at, min: exact.lo_at }),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::serial::number;
-use crate::bound::{SignSums, Witness};
+use crate::bound::{Interval, Witness};
 use crate::network::Network;
 
 /// Accumulator widths in bits: for all layers, for each in order, or for some by name.
@@ -73,7 +73,7 @@ impl Targets {
     /// # Errors
     /// If they do not fit the network.
     pub fn resolve(&self, network: &Network) -> Result<Vec<Option<u32>>, TargetError> {
-        let layers: Vec<_> = network.dense_layers().map(|(layer, _)| layer).collect();
+        let layers: Vec<_> = network.matrix_layers().map(|matrix| matrix.layer).collect();
         match self {
             Targets::All(width) => Ok(vec![Some(*width); layers.len()]),
             Targets::InOrder(widths) if widths.len() == layers.len() => Ok(widths.iter().copied().map(Some).collect()),
@@ -139,7 +139,7 @@ pub struct Violation {
     pub width_needed: u32,
     /// The width that was asked for.
     pub width_allowed: u32,
-    /// Codes at the layer's input that leave the allowed range farthest.
+    /// Codes at the layer's input that leave the allowed range farthest; of a convolution the window, 0 where it is off the image.
     pub worst_input: Vec<i64>,
     /// The accumulator's value there. In JSON a number where 64 bits hold it, else a string.
     #[serde(serialize_with = "number::serialize")]
@@ -153,21 +153,30 @@ pub struct Violation {
 pub fn check(network: &Network, targets: &Targets) -> Result<Vec<Violation>, TargetError> {
     let targets = targets.resolve(network)?;
     let mut violations = Vec::new();
-    for ((layer, dense), allowed) in network.dense_layers().zip(targets) {
+    for (matrix, allowed) in network.matrix_layers().zip(targets) {
         let Some(allowed) = allowed else { continue };
-        let input = network.tensor(layer.input()).datatype;
-        for (channel, row) in dense.weights.rows().into_iter().enumerate() {
-            let exact = SignSums::of(row).interval(input.range());
+        let (layer, input) = (matrix.layer, network.tensor(matrix.layer.input()));
+        let patches = matrix.patches(input);
+        for (channel, row) in matrix.weights.rows().into_iter().enumerate() {
+            let reach = matrix.exact(channel, &patches, input);
+            let exact = Interval::from(reach.ends);
             let needed = exact.width();
             if needed <= allowed {
                 continue;
             }
-            let witness = Witness::over_type(row, input);
+            let witness = Witness::over_type(row, input.datatype);
             let limit = BigInt::one() << (allowed - 1);
             // By how much each end leaves the register; at least one of them does.
             let above = &exact.hi - (&limit - 1u32);
             let below = -(&exact.lo + &limit);
-            let (worst_input, reaches) = if above >= below { (witness.max, exact.hi) } else { (witness.min, exact.lo) };
+            let (mut worst_input, at, reaches) = if above >= below {
+                (witness.max, reach.hi_at, exact.hi)
+            } else {
+                (witness.min, reach.lo_at, exact.lo)
+            };
+            for (x, on) in worst_input.iter_mut().zip(matrix.columns_at(at, input)) {
+                *x *= i64::from(on);
+            }
             violations.push(Violation {
                 layer: layer.name.clone(),
                 channel,

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::bound::Interval;
 use crate::datatype::{DataType, Range};
-use crate::network::{Dense, Op, Threshold};
-use crate::testing::{Limits, mlp, network};
+use crate::network::{Conv, Dense, Op, Threshold, Window};
+use crate::testing::{Limits, conv_network, mlp, network};
 
 /// One layer with these weights over inputs of type `input`.
 fn one_layer(weights: ndarray::Array2<i64>, input: DataType) -> Network {
@@ -27,11 +27,11 @@ fn one_layer(weights: ndarray::Array2<i64>, input: DataType) -> Network {
 /// Derives the accumulators' ranges and types again.
 fn refresh(network: &mut Network) {
     for layer in network.layers.clone() {
-        let ranges = crate::reach::output_ranges(&layer.op, network.tensor(layer.input())).unwrap();
+        let inputs: Vec<_> = layer.inputs.iter().map(|&id| network.tensor(id)).collect();
+        let ranges = crate::reach::output_ranges(&layer.op, &inputs).unwrap();
+        let datatype = crate::reach::output_type(&layer.op, &inputs, &ranges);
         let output = &mut network.tensors[layer.output.0];
-        if let Op::Dense(_) = layer.op {
-            output.datatype = crate::reach::accumulator_type(&ranges).unwrap();
-        }
+        output.datatype = datatype.unwrap_or(output.datatype);
         output.ranges = ranges;
     }
 }
@@ -82,15 +82,83 @@ fn reachable_ranges_and_dead_channels_narrow_what_is_used() {
     assert_eq!((layer.accumulator.exact, layer.accumulator.used), (8, 5));
 }
 
+/// Every other network is a perceptron, the rest are convolutional.
+fn some_network(seed: u64) -> Network {
+    if seed.is_multiple_of(2) { network(seed, Limits::default()) } else { conv_network(seed, Limits::default()) }
+}
+
+/// A convolution with these weights and window on an image.
+fn one_conv(weights: ndarray::Array2<i64>, window: Window, shape: [usize; 3], input: DataType) -> Network {
+    let mut network = one_layer(ndarray::Array2::zeros((1, 1)), input);
+    network.tensors[0].shape = shape.to_vec();
+    network.tensors[0].ranges = vec![input.range(); shape[0]];
+    let op = Op::Conv(Conv { weights, weight_type: DataType::signed(8), groups: 1, window });
+    network.tensors[1].shape = crate::shape::output_shape(&op, &[&shape]).unwrap();
+    network.output_shape = network.tensors[1].shape.clone();
+    network.tensors[1].scale = None;
+    network.layers[0].op = op;
+    refresh(&mut network);
+    network.validate().unwrap();
+    network
+}
+
+/// Nine taps on an image of two by two places: no window has more than four of them at once.
+#[test]
+fn an_image_smaller_than_the_kernel_never_sees_all_weights() {
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad_begin: [1, 1], pad_end: [1, 1] };
+    let weights = array![[1, 2, 3, 4, 5, 6, -7, -8, -9]];
+    let network = one_conv(weights, window, [1, 2, 2], DataType::unsigned(4));
+    let certificate = Certificate::of(&network).unwrap();
+    let channel = &certificate.layers[0].channels[0];
+    // Taps 1 2 4 5 at (1, 1), 2 3 5 6 at (1, 0), 4 5 -7 -8 at (0, 1), 5 6 -8 -9 at (0, 0).
+    assert_eq!(channel.exact, Bounds::from(Interval::from(Range { lo: -17 * 15, hi: 16 * 15 })));
+    assert_eq!(channel.at, Some(Places { max: [1, 0], min: [0, 0] }));
+    assert_eq!((channel.alpha.clone(), channel.beta.clone()), (21.into(), 24.into()));
+    let fields = |change: &dyn Fn(&mut Places)| {
+        let mut forged = certificate.clone();
+        change(forged.layers[0].channels[0].at.as_mut().unwrap());
+        verify(&network, &forged).unwrap().iter().map(|d| d.field).collect::<Vec<_>>()
+    };
+    assert!(fields(&|_| {}).is_empty());
+    assert_eq!(fields(&|at| at.max = [1, 1]), ["witness"]);
+    assert_eq!(fields(&|at| at.min = [0, 1]), ["witness"]);
+    assert_eq!(fields(&|at| at.min = [0, 2]), ["at"]);
+    assert_eq!(fields(&|at| at.max = [usize::MAX, 0]), ["at"]);
+    let mut forged = certificate.clone();
+    forged.layers[0].channels[0].at = None;
+    assert_eq!(verify(&network, &forged).unwrap()[0].field, "at");
+    // The witness of a violation is a window that exists: 0 where it is off the image.
+    let violations = check(&network, &Targets::All(8)).unwrap();
+    assert_eq!(violations[0].worst_input, [0, 0, 0, 0, 0, 0, 0, 15, 15]);
+    assert_eq!((violations[0].reaches.clone(), violations[0].width_needed), (BigInt::from(-255), 9));
+    assert!(check(&network, &Targets::All(9)).unwrap().is_empty());
+}
+
+/// In an image that holds the whole kernel, a convolution's bound is that of its row of weights.
+#[test]
+fn a_whole_window_attains_the_bound_of_its_row() {
+    let window = Window { kernel: [2, 2], stride: [2, 3], dilation: [1, 2], pad_begin: [1, 2], pad_end: [1, 0] };
+    let network = one_conv(array![[3, -2, 0, 5], [0, 0, 0, 0]], window, [1, 5, 6], DataType::signed(4));
+    let layer = &Certificate::of(&network).unwrap().layers[0];
+    assert_eq!(layer.channels[0].exact, Bounds::from(Interval::from(Range { lo: -8 * 8 - 14, hi: 7 * 8 + 16 })));
+    // Rows -1 0 | 1 2 | 3 4, columns -2 0 | 1 3.
+    assert_eq!(layer.channels[0].at, Some(Places { max: [1, 1], min: [1, 1] }));
+    assert_eq!(layer.channels[0].witness, "+-0+");
+    assert_eq!(layer.channels.iter().map(|c| c.dead).collect::<Vec<_>>(), [false, true]);
+    let json = serde_json::to_value(layer).unwrap();
+    assert_eq!(json["channels"][0]["at"], json!({"max": [1, 1], "min": [1, 1]}));
+}
+
 proptest! {
     #[test]
     fn a_certificate_verifies_and_survives_json(seed in any::<u64>()) {
-        let network = network(seed, Limits::default());
+        let network = some_network(seed);
         let certificate = Certificate::of(&network).unwrap();
         prop_assert_eq!(verify(&network, &certificate).unwrap(), []);
         let json = serde_json::to_string(&certificate).unwrap();
         prop_assert_eq!(serde_json::from_str::<Certificate>(&json).unwrap(), certificate.clone());
-        for ((layer, dense), bounds) in network.dense_layers().zip(&certificate.layers) {
+        for (matrix, bounds) in network.matrix_layers().zip(&certificate.layers) {
+            let layer = matrix.layer;
             let w = &bounds.accumulator;
             prop_assert!(w.used <= w.exact && w.exact <= w.l1 && w.exact <= w.zero_centered && w.l1 <= w.data_type);
             // A wire as wide as `used` holds the accumulators that the network declares.
@@ -98,27 +166,29 @@ proptest! {
                 prop_assert!(channel.dead == range.constant().is_some());
                 prop_assert!(channel.dead || range.signed_width() <= w.used);
             }
-            prop_assert_eq!(bounds.channels.len(), dense.weights.nrows());
+            prop_assert_eq!(bounds.channels.len(), matrix.weights.nrows());
         }
     }
 
     /// The targets that a network just meets, and those one bit below.
     #[test]
     fn check_is_sharp(seed in any::<u64>()) {
-        let network = network(seed, Limits::default());
+        let network = some_network(seed);
         let exact: Vec<u32> =
             Certificate::of(&network).unwrap().layers.iter().map(|l| l.accumulator.exact).collect();
         prop_assert_eq!(check(&network, &Targets::InOrder(exact.clone())).unwrap(), []);
         prop_assume!(exact.iter().all(|&w| w > 1));
         let below: Vec<u32> = exact.iter().map(|w| w - 1).collect();
         let violations = check(&network, &Targets::InOrder(below.clone())).unwrap();
-        for ((layer, dense), allowed) in network.dense_layers().zip(&below) {
+        for (matrix, allowed) in network.matrix_layers().zip(&below) {
+            let layer = matrix.layer;
             let of: Vec<_> = violations.iter().filter(|v| v.layer == layer.name).collect();
             prop_assert!(!of.is_empty());
             for v in of {
                 let input = network.tensor(layer.input()).datatype;
-                prop_assert!(v.worst_input.iter().all(|&x| input.holds(x)));
-                let row = dense.weights.row(v.channel);
+                let off_image = |&x: &i64| matrix.window.is_some() && x == 0;
+                prop_assert!(v.worst_input.iter().all(|x| input.holds(*x) || off_image(x)));
+                let row = matrix.weights.row(v.channel);
                 let sum: i128 = row.iter().zip(&v.worst_input).map(|(&w, &x)| i128::from(w) * i128::from(x)).sum();
                 prop_assert_eq!(BigInt::from(sum), v.reaches.clone());
                 let limit = 1i128 << (allowed - 1);

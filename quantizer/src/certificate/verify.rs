@@ -2,13 +2,11 @@
 
 use std::fmt::Display;
 
-use ndarray::ArrayView1;
 use num_bigint::BigInt;
 use serde::Serialize;
 
 use super::{Bounds, Certificate, ChannelBounds, LayerBounds};
-use crate::datatype::DataType;
-use crate::network::{Dense, Network};
+use crate::network::{MatrixLayer, Network, image};
 use crate::store::StoreError;
 
 /// A claim of a certificate that the integers do not bear out.
@@ -53,10 +51,10 @@ pub fn verify(network: &Network, certificate: &Certificate) -> Result<Vec<Differ
     report.compare("source.file", &certificate.source.file, &derived.source.file);
     report.compare("source.sha256", &certificate.source.sha256, &derived.source.sha256);
     report.compare("layers", &certificate.layers.len(), &derived.layers.len());
-    for ((claimed, derived), (_, dense)) in certificate.layers.iter().zip(&derived.layers).zip(network.dense_layers()) {
+    for ((claimed, derived), matrix) in certificate.layers.iter().zip(&derived.layers).zip(network.matrix_layers()) {
         report.layer = Some(derived.name.clone());
         report.channel = None;
-        report.layer(claimed, derived, dense);
+        report.layer(claimed, derived, matrix, network);
     }
     Ok(report.found)
 }
@@ -79,8 +77,7 @@ impl Report {
         self.found.push(Difference { layer, channel, field, claimed, derived });
     }
 
-    fn layer(&mut self, claimed: &LayerBounds, derived: &LayerBounds, dense: &Dense) {
-        let input = derived.input;
+    fn layer(&mut self, claimed: &LayerBounds, derived: &LayerBounds, matrix: MatrixLayer<'_>, network: &Network) {
         self.compare("name", &claimed.name, &derived.name);
         self.compare("node", &claimed.node, &derived.node);
         self.compare("input", &claimed.input, &derived.input);
@@ -96,8 +93,7 @@ impl Report {
         for (c, (claimed, derived)) in claimed.channels.iter().zip(&derived.channels).enumerate() {
             self.channel = Some(c);
             self.channel(claimed, derived);
-            // Of the network's own type, whatever the certificate says.
-            self.witness(claimed, dense.weights.row(c), input);
+            self.witness(claimed, matrix, c, network);
         }
     }
 
@@ -115,9 +111,12 @@ impl Report {
         self.compare(width, &claimed.width, &derived.width);
     }
 
-    /// Multiplies the witness out: it has to attain both ends that the certificate claims.
-    fn witness(&mut self, claimed: &ChannelBounds, row: ArrayView1<'_, i64>, input: DataType) {
-        let witness = match claimed.inputs(input) {
+    /// Multiplies the witness out: it has to attain both ends that the certificate claims, at the places that it claims.
+    fn witness(&mut self, claimed: &ChannelBounds, matrix: MatrixLayer<'_>, channel: usize, network: &Network) {
+        let row = matrix.weights.row(channel);
+        // Codes of the network's own type, whatever the certificate says.
+        let (input, output) = (network.tensor(matrix.layer.input()), network.tensor(matrix.layer.output));
+        let witness = match claimed.inputs(input.datatype) {
             Ok(witness) if witness.max.len() == row.len() => witness,
             Ok(witness) => {
                 return self.differ(
@@ -128,8 +127,24 @@ impl Report {
             }
             Err(sign) => return self.differ("witness", format!("'{sign}'"), "'+', '-' or '0'".to_owned()),
         };
-        let attains = |x: &[i64]| row.iter().zip(x).map(|(&w, &x)| BigInt::from(i128::from(w) * i128::from(x))).sum();
-        let (max, min): (BigInt, BigInt) = (attains(&witness.max), attains(&witness.min));
+        let (max_at, min_at) = match (&claimed.at, matrix.window) {
+            (Some(at), Some(_)) => (at.max, at.min),
+            (None, None) => ([0, 0], [0, 0]),
+            (at, window) => {
+                let word = |given: bool| if given { "places" } else { "no places" }.to_owned();
+                return self.differ("at", word(at.is_some()), word(window.is_some()));
+            }
+        };
+        let (_, [height, width]) = image(&output.shape).unwrap_or((0, [1, 1]));
+        if let Some([i, j]) = [max_at, min_at].into_iter().find(|&[i, j]| i >= height || j >= width) {
+            return self.differ("at", format!("[{i}, {j}]"), format!("{height} by {width} places"));
+        }
+        let attains = |x: &[i64], at| -> BigInt {
+            let on_image = matrix.columns_at(at, input);
+            let products = row.iter().zip(x).zip(on_image).filter(|&(_, on)| on);
+            products.map(|((&w, &x), _)| BigInt::from(i128::from(w) * i128::from(x))).sum()
+        };
+        let (max, min) = (attains(&witness.max, max_at), attains(&witness.min, min_at));
         if max != claimed.exact.max || min != claimed.exact.min {
             let ends = |min: &BigInt, max: &BigInt| format!("attains {min} and {max}");
             self.differ("witness", ends(&claimed.exact.min, &claimed.exact.max), ends(&min, &max));

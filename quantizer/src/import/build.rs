@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 
-use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::chain::{self, Chain, Evaluator, Link, Param, functions};
 use super::error::Refusal;
 use super::function::Function;
+use super::moves::{Move, Pending};
 use super::real::Real;
 use super::solve::{self, Unsolved};
-use crate::datatype::DataType;
-use crate::network::{Dense, Layer, Op, Scale, Steps, Tensor, TensorId, Threshold};
-use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, output_ranges};
+use super::trunc::OPEN;
+use crate::datatype::{DataType, Range};
+use crate::network::{Layer, Op, Scale, Steps, Tensor, TensorId, Threshold, image};
+use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, elements, output_ranges, output_type};
+use crate::shape::output_shape;
+
+/// The most elements that a tensor may have.
+pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// What may be added to a network that is being built.
 #[derive(Default)]
@@ -23,12 +28,13 @@ pub struct Builder {
     pub layers: Vec<Layer>,
     /// The meaning behind each Threshold.
     pub chains: Vec<Chain>,
-    /// Initializers of each Dense's own parameters, and of what is folded behind it, by index in `layers`.
+    /// Initializers of the own parameters of each layer with weights, and of what is folded behind it, by index in `layers`.
     pub votes: HashMap<usize, Votes>,
     /// Which layer a Threshold stands behind.
     pub behind: HashMap<usize, usize>,
     flattened: HashMap<TensorId, TensorId>,
     quantized: HashMap<(TensorId, String), TensorId>,
+    moved: HashMap<(TensorId, Move), TensorId>,
 }
 
 /// Initializers that may name a layer.
@@ -82,38 +88,97 @@ impl Builder {
         flat
     }
 
-    /// Adds a Dense layer on the vector `input`.
+    /// The shape of what `op` makes of images of these shapes.
     ///
     /// # Errors
-    /// If an accumulator could be wider than [`MAX_ACCUMULATOR_BITS`].
-    pub fn dense(
+    /// If they do not go together.
+    pub fn result_shape(&self, op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, Refusal> {
+        let shape = output_shape(op, inputs).map_err(|reason| Refusal::new(reason, "check the graph's shapes"))?;
+        match elements(&shape) {
+            Some(n) if n <= MAX_ELEMENTS => Ok(shape),
+            _ => Err(Refusal::new(
+                format!("its result of shape {shape:?} has more than {MAX_ELEMENTS} elements"),
+                "check the graph's shapes",
+            )),
+        }
+    }
+
+    /// Adds a layer.
+    ///
+    /// # Errors
+    /// If shapes disagree, or an accumulator could be wider than [`MAX_ACCUMULATOR_BITS`].
+    pub fn layer(
         &mut self,
         node: &str,
         output: &str,
-        input: TensorId,
-        weights: Array2<i64>,
-        weight_type: DataType,
+        op: Op,
+        inputs: Vec<TensorId>,
         scale: Option<Vec<Scale>>,
     ) -> Result<TensorId, Refusal> {
-        let rows = weights.nrows();
-        let op = Op::Dense(Dense { weights, weight_type });
-        let ranges = output_ranges(&op, self.get(input)).ok_or_else(|| {
+        let read: Vec<&Tensor> = inputs.iter().map(|&id| self.get(id)).collect();
+        let shape = self.result_shape(&op, &read.iter().map(|t| &t.shape[..]).collect::<Vec<_>>())?;
+        let derived = output_ranges(&op, &read).and_then(|r| output_type(&op, &read, &r).map(|datatype| (r, datatype)));
+        let (ranges, datatype) = derived.ok_or_else(|| {
             Refusal::new(
                 format!("an accumulator would be wider than {MAX_ACCUMULATOR_BITS} bits"),
                 "quantize weights or activations to fewer bits",
             )
         })?;
-        let output = Tensor {
-            name: output.into(),
-            shape: vec![rows],
-            datatype: accumulator_type(&ranges).unwrap_or(DataType::signed(1)),
-            ranges,
-            scale,
-        };
-        let output = self.tensor(output);
-        self.votes.insert(self.layers.len(), Votes::default());
-        self.layers.push(Layer { name: node.into(), node: node.into(), op, inputs: vec![input], output });
+        let output = self.tensor(Tensor { name: output.into(), shape, datatype, ranges, scale });
+        if matches!(op, Op::Dense(_) | Op::Conv(_)) {
+            self.votes.insert(self.layers.len(), Votes::default());
+        }
+        self.layers.push(Layer { name: node.into(), node: node.into(), op, inputs, output });
         Ok(output)
+    }
+
+    /// A move carried out on integers: adds a layer, or finds the one that is there.
+    ///
+    /// # Errors
+    /// If the image does not fit.
+    pub fn moved(&mut self, id: TensorId, pending: &Pending) -> Result<TensorId, Refusal> {
+        let key = (id, pending.what);
+        if let Some(&known) = self.moved.get(&key) {
+            return Ok(known);
+        }
+        let scale = self.get(id).scale.clone();
+        let scale = match pending.what {
+            // Channels of different scales that become one have no common one.
+            Move::DepthToSpace(_) => scale.filter(|s| s.len() == 1),
+            _ => scale,
+        };
+        let moved = self.layer(&pending.node, &pending.output, pending.what.op(), vec![id], scale)?;
+        self.moved.insert(key, moved);
+        Ok(moved)
+    }
+
+    /// The tensor that holds the image `shape` (without batch) once `moves` are carried out on it: `id` itself, as long
+    /// as its elements are in that order.
+    ///
+    /// # Errors
+    /// If the tensor is a vector, or another image.
+    pub fn seen_as(&mut self, id: TensorId, moves: &[Pending], shape: &[usize]) -> Result<TensorId, Refusal> {
+        let mut own = self.get(id).shape.clone();
+        for pending in moves {
+            own = self.result_shape(&pending.what.op(), &[&own])?;
+        }
+        if image(&own) == image(shape) {
+            return Ok(id);
+        }
+        let untouched = moves.is_empty() && !self.layers.iter().any(|l| l.inputs.contains(&id) || l.output == id);
+        let tensor = &mut self.tensors[id.0];
+        let alike = tensor.ranges.windows(2).all(|w| w[0] == w[1]);
+        let one_scale = tensor.scale.as_ref().is_none_or(|s| s.len() == 1);
+        if untouched && alike && one_scale {
+            // The pins, which nothing has read yet: their codes simply are this image.
+            tensor.ranges = vec![tensor.ranges[0]; shape[0]];
+            tensor.shape = shape.to_vec();
+            return Ok(id);
+        }
+        Err(Refusal::new(
+            format!("it reads data of shape {own:?} as an image of shape {shape:?}"),
+            "reshape in front of the first quantizer, or keep the image's shape throughout",
+        ))
     }
 
     /// The codes of `links`, which end in a quantizer, on the integer tensor `source`: adds a Threshold, or finds
@@ -143,8 +208,9 @@ impl Builder {
             })
             .collect::<Result<Vec<Steps>, _>>();
         let steps = solved.map_err(|(channel, e)| unsolved(&last.node, channel, e))?;
+        let ranges: Vec<Range> = (0..channels).map(|c| steps[if alike { 0 } else { c }].range()).collect();
         let datatype = last.function.codes().unwrap_or(DataType::signed(1));
-        let ranges = (0..channels).map(|c| steps[if alike { 0 } else { c }].range()).collect();
+        let datatype = if datatype == OPEN { accumulator_type(&ranges).unwrap_or(OPEN) } else { datatype };
         let output = Tensor {
             name: last.output.clone(),
             shape: tensor.shape.clone(),

@@ -1,6 +1,7 @@
 //! What layers are called: the module path that their parameters share, else the ONNX node.
 
 use std::collections::{HashMap, HashSet};
+use std::mem::{Discriminant, discriminant};
 
 use super::build::{Builder, Votes};
 use crate::network::Op;
@@ -10,12 +11,7 @@ const PARAMETERS: [&str; 4] = [".weight", ".bias", ".running_mean", ".running_va
 
 /// Names all layers and the chains of their thresholds.
 pub fn assign(builder: &mut Builder) {
-    let kind = |op: &Op| match op {
-        Op::Flatten => 0,
-        Op::Dense(_) => 1,
-        Op::Threshold(_) => 2,
-    };
-    let mut taken: HashSet<(u8, String)> = HashSet::new();
+    let mut taken: HashSet<(Discriminant<Op>, String)> = HashSet::new();
     for i in 0..builder.layers.len() {
         let wanted = match (builder.votes.get(&i), builder.behind.get(&i)) {
             (Some(votes), _) => elect(votes).unwrap_or_else(|| builder.layers[i].node.clone()),
@@ -23,7 +19,7 @@ pub fn assign(builder: &mut Builder) {
             (_, Some(&dense)) => builder.layers[dense].name.clone(),
             _ => builder.layers[i].name.clone(),
         };
-        let kind = kind(&builder.layers[i].op);
+        let kind = discriminant(&builder.layers[i].op);
         let mut name = wanted.clone();
         let mut n = 2;
         while !taken.insert((kind, name.clone())) {

@@ -3,7 +3,10 @@
 use super::elementwise;
 use super::error::Refusal;
 use super::fold;
+use super::join;
+use super::pool;
 use super::quant;
+use super::resize;
 use crate::onnx::proto::NodeProto;
 
 /// Operators that change a signal's shape and no value.
@@ -13,32 +16,32 @@ pub const RESHAPING: [&str; 7] = ["Flatten", "Identity", "Dropout", "Reshape", "
 pub fn is_supported(node: &NodeProto) -> bool {
     let op = node.op_type.as_str();
     let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-    let quantizer = quant::is_quant(op) || op == "MultiThreshold";
+    let quantizer = quant::is_quant(op) || matches!(op, "MultiThreshold" | "Trunc" | "QuantAvgPool2d");
     (quantizer && quant::DOMAINS.contains(&node.domain.as_str()))
         || (standard
             && (fold::OPERATORS.contains(&op)
                 || elementwise::OPERATORS.contains(&op)
                 || RESHAPING.contains(&op)
-                || matches!(op, "MatMul" | "Gemm" | "Shape")))
+                || pool::OPERATORS.contains(&op)
+                || join::OPERATORS.contains(&op)
+                || resize::OPERATORS.contains(&op)
+                || matches!(op, "MatMul" | "Gemm" | "Shape" | "Conv" | "DepthToSpace" | "Pad")))
 }
 
 /// The refusal of an operator that nothing here knows, with the nearest supported form.
 pub fn unsupported(node: &NodeProto) -> Refusal {
     let hint = match node.op_type.as_str() {
-        "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "QuantAvgPool2d" => {
-            "this version builds multi-layer perceptrons: layers of MatMul or Gemm"
-        }
-        "Trunc" => "replace the truncated pooling by a Quant node",
+        "ConvTranspose" => "use Upsample (nearest) or DepthToSpace with a Conv",
         "ArgMax" | "TopK" => "export without it, and generate with --output label",
         "Erf" | "Gelu" | "Exp" | "Abs" | "Sin" | "Softplus" | "Elu" | "Selu" | "HardSwish" | "Mish" => {
             "use Relu, LeakyRelu, PRelu, Clip, HardSigmoid, Sigmoid or Tanh in front of a Quant node"
         }
         "Softmax" | "LogSoftmax" => "inside a network it is not supported; at the end it is dropped",
         "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" => "use BatchNormalization",
-        "Concat" | "Split" | "Slice" | "Gather" => "one chain of layers is supported",
+        "Split" | "Slice" | "Gather" => "channels and images are read whole: use layers with fewer channels instead",
         "LSTM" | "GRU" | "RNN" | "If" | "Loop" | "Scan" => "recurrence and control flow are not supported",
         _ => {
-            "supported are MatMul, Gemm, elementwise functions that never fall or never rise, reshaping, Quant and BipolarQuant"
+            "supported are Conv, MatMul, Gemm, pooling, Add, Concat, Upsample, DepthToSpace, elementwise functions that never fall or never rise, reshaping, Quant and BipolarQuant"
         }
     };
     let domain = if node.domain.is_empty() { String::new() } else { format!(" of domain '{}'", node.domain) };

@@ -3,10 +3,28 @@
 use num_bigint::BigInt;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
+use super::codes::Quantized;
+use super::grid;
 use super::real::Real;
 use crate::datatype::Range;
-use crate::network::LabelGrid;
+use crate::network::{LabelGrid, Tensor};
 use crate::rational::{self, Rational};
+
+/// The grid for the network's output, if it is a vector of classes.
+///
+/// # Errors
+/// A reason: it is an image, or as [`label_grid`].
+pub fn of_vector(codes: &Quantized, tensor: &Tensor, layer: &str) -> Result<LabelGrid, String> {
+    let classes = tensor.ranges.len();
+    if tensor.shape.iter().skip(1).any(|&d| d != 1) || !classes.is_multiple_of(codes.factor.blocks()) {
+        return Err(format!(
+            "the output of shape {:?} is an image, not classes; it needs --output logits",
+            tensor.shape
+        ));
+    }
+    let value = |c| (codes.factor.at(c, classes).clone(), codes.offset.at(c, classes).clone());
+    label_grid(&(0..classes).map(value).collect::<Vec<_>>(), &tensor.ranges, layer)
+}
 
 /// The grid for outputs `factor * code + offset`, one pair and one range of codes per class.
 ///
@@ -70,15 +88,20 @@ fn scaled(outputs: &[(Real, Real)], ranges: &[Range], way_out: &str) -> Result<L
     }
     let step = numbers.iter().fold(Rational::zero(), |g, (a, b)| rational::gcd(&rational::gcd(&g, a), b));
     let whole = |v: &Rational| (v / &step).to_integer().to_i64();
-    let fine = || format!("the classes' factors have no common grid below 62 bits; {way_out}");
-    let multiplier = numbers.iter().map(|(a, _)| whole(a)).collect::<Option<_>>().ok_or_else(fine)?;
-    let offset = numbers.iter().map(|(_, b)| whole(b)).collect::<Option<_>>().ok_or_else(fine)?;
-    let grid = LabelGrid { multiplier, offset };
-    if fits(&grid, ranges) { Ok(grid) } else { Err(fine()) }
+    let exact = || {
+        let multiplier = numbers.iter().map(|(a, _)| whole(a)).collect::<Option<_>>()?;
+        let offset = numbers.iter().map(|(_, b)| whole(b)).collect::<Option<_>>()?;
+        Some(LabelGrid { multiplier, offset }).filter(|grid| fits(grid, ranges))
+    };
+    exact().or_else(|| grid::rounded(&numbers, ranges)).ok_or_else(|| {
+        format!(
+            "the classes' factors have no common grid below 62 bits, and no rounded one keeps their order; {way_out}"
+        )
+    })
 }
 
 /// Whether every value on the grid has at most 62 bits.
-fn fits(grid: &LabelGrid, ranges: &[Range]) -> bool {
+pub fn fits(grid: &LabelGrid, ranges: &[Range]) -> bool {
     let max = BigInt::one() << 61u32;
     grid.multiplier
         .iter()

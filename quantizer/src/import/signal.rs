@@ -4,6 +4,8 @@ use super::chain::{Link, Param};
 use super::constant::{self, Constant};
 use super::error::Refusal;
 use super::function::Function;
+use super::moves::Pending;
+use super::pad::Padding;
 use crate::network::TensorId;
 
 /// Parameters that differ inside a channel are spread out; more elements than this are refused.
@@ -25,15 +27,77 @@ pub enum Origin {
 pub struct Signal {
     /// The integers that it is a function of.
     pub origin: Origin,
-    /// Its shape in ONNX, batch dimension included (1). Row-major order is the origin's.
+    /// Its shape in ONNX, batch dimension included (1). Row-major order is the origin's behind the moves.
     pub shape: Vec<usize>,
-    /// The functions, first to last.
+    /// The functions, first to last, written for the origin's channels and elements.
     pub links: Vec<Link>,
+    /// What happens to places and channels, first to last; see [`super::moves`].
+    pub moves: Vec<Pending>,
+    /// Zeros around the image that are not in `shape`: only a convolution or a pooling takes them.
+    pub padding: Option<Padding>,
     /// The node that last changed the shape.
     pub reshaped: String,
 }
 
 impl Signal {
+    /// The integers `tensor`, as they are.
+    pub fn new(origin: Origin, shape: Vec<usize>, node: &str) -> Self {
+        Signal { origin, shape, links: Vec::new(), moves: Vec::new(), padding: None, reshaped: node.into() }
+    }
+
+    /// The integer tensor that it is a function of, if there is one.
+    pub fn tensor(&self) -> Option<TensorId> {
+        match self.origin {
+            Origin::Raw => None,
+            Origin::Codes(id) | Origin::Accumulator(id) => Some(id),
+        }
+    }
+
+    /// Its shape as one image: `[channels, height, width]`, or `[channels, length]`.
+    ///
+    /// # Errors
+    /// If there is another number of dimensions, or more than one image.
+    pub fn image(&self) -> Result<Vec<usize>, Refusal> {
+        match self.shape[..] {
+            [1, c, n] => Ok(vec![c, n]),
+            [1, c, h, w] => Ok(vec![c, h, w]),
+            _ => Err(Refusal::new(
+                format!("the data's shape {:?} is not that of one image", self.shape),
+                "supported are [1, channels, length] and [1, channels, height, width]",
+            )),
+        }
+    }
+
+    /// Its shape as one image, zeros of a Pad included.
+    ///
+    /// # Errors
+    /// As [`Signal::image`].
+    pub fn padded_image(&self) -> Result<Vec<usize>, Refusal> {
+        let image = self.image()?;
+        Ok(self.padding.as_ref().map_or_else(|| image.clone(), |p| p.around(&image)))
+    }
+
+    /// The signal without the zeros of a Pad, and those.
+    pub fn without_padding(&self) -> (Signal, Option<Padding>) {
+        let mut signal = self.clone();
+        let padding = signal.padding.take();
+        (signal, padding)
+    }
+
+    /// Refuses zeros of a Pad, for readers that cannot take them in.
+    ///
+    /// # Errors
+    /// If there are some.
+    pub fn unpadded(&self) -> Result<(), Refusal> {
+        match &self.padding {
+            None => Ok(()),
+            Some(padding) => Err(Refusal::new(
+                format!("it reads what Pad '{}' has enlarged", padding.node),
+                "only a convolution or a pooling behind a Pad takes its zeros in",
+            )),
+        }
+    }
+
     /// Number of elements.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()

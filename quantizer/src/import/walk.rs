@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::build::{self, Builder};
 use super::chain::{self, Link};
 use super::constant::{Constant, Data};
+use super::conv;
 use super::dense;
 use super::elementwise::{self, Application};
 use super::error::{Blocker, Refusal};
@@ -15,10 +16,16 @@ use super::fold;
 use super::function::Function;
 use super::graph::{Attributes, Graph, node_name};
 use super::input::FirstQuant;
+use super::join;
+use super::moves;
 use super::operators::{RESHAPING, is_supported, unsupported};
+use super::pad;
+use super::pool;
 use super::quant;
+use super::resize;
 use super::shape;
 use super::signal::{Origin, Signal};
+use super::trunc;
 use crate::datatype::DataType;
 use crate::network::{Tensor, TensorId};
 use crate::onnx::proto::NodeProto;
@@ -162,13 +169,22 @@ impl<'a> Walk<'a> {
                 _ => None,
             })
             .collect();
-        let signals = inputs.iter().filter(|v| matches!(v, Some(Value::Signal(_)))).count();
+        let signals: Vec<&Signal> = inputs
+            .iter()
+            .filter_map(|v| match v {
+                Some(Value::Signal(s)) => Some(s.as_ref()),
+                _ => None,
+            })
+            .collect();
         match (&inputs[..], position) {
             _ if unknown => Ok(Value::Unknown),
             (_, None) => constant_node(node, &constants).map(|c| Value::Constant(Arc::new(c))),
-            (_, Some(_)) if signals > 1 => Err(Refusal::new(
+            (inputs, Some(_)) if join::OPERATORS.contains(&node.op_type.as_str()) && signals.len() == inputs.len() => {
+                join::apply(&mut self.builder, node, &signals).map(|s| Value::Signal(Arc::new(s)))
+            }
+            (_, Some(_)) if signals.len() > 1 => Err(Refusal::new(
                 "it joins two branches that depend on the data",
-                "multi-layer perceptrons are supported: one chain of layers with constant operands",
+                "branches are joined by Add, Sub and Concat of quantized data alone",
             )),
             (inputs, Some(position)) => {
                 let Some(Value::Signal(signal)) = &inputs[position] else { return Ok(Value::Unknown) };
@@ -192,6 +208,12 @@ impl<'a> Walk<'a> {
                 let dims = signal.shape.iter().map(|&d| d as i64).collect();
                 return Ok(Value::Constant(Arc::new(Constant::ints(vec![signal.shape.len()], dims, Vec::new()))));
             }
+            "Conv" => conv::apply(&mut self.builder, node, signal, position, constants)?,
+            "DepthToSpace" => moves::depth_to_space(&mut self.builder, signal, node)?,
+            "Pad" => pad::apply(node, signal, constants)?,
+            "Sum" | "Concat" if node.input.len() == 1 => signal.clone(),
+            _ if pool::OPERATORS.contains(&op) => pool::apply(&mut self.builder, node, signal, constants)?,
+            _ if resize::OPERATORS.contains(&op) => resize::apply(&mut self.builder, node, signal, constants)?,
             "MatMul" | "Gemm" => dense::apply(&mut self.builder, node, signal, position, constants)?,
             "Cast" => {
                 let to = Attributes::of(node).int("to").unwrap_or(1);
@@ -201,17 +223,25 @@ impl<'a> Walk<'a> {
                 signal.clone()
             }
             _ if RESHAPING.contains(&op) => {
+                signal.unpadded()?;
                 let shape = self.new_shape(node, signal, constants)?;
                 signal.reshaped(&node_name(node), shape)
             }
             _ if elementwise::OPERATORS.contains(&op) => {
-                let signal = elementwise::apply(&Application { node, signal, position, constants })?;
+                let signal = moves::elementwise(&mut self.builder, signal, &node_name(node), |signal| {
+                    elementwise::apply(&Application { node, signal, position, constants })
+                })?;
                 self.pins(signal)?
+            }
+            "Trunc" => {
+                let ranges = |b: &Builder, s: &Signal| s.tensor().map(|id| b.tensors[id.0].ranges.clone());
+                let ranges = ranges(&self.builder, signal).unwrap_or_default();
+                trunc::apply(node, signal, constants, &ranges)?
             }
             _ => {
                 return Err(Refusal::new(
                     "on data this operator is not supported, only on constants",
-                    "multi-layer perceptrons are supported",
+                    "use layers, pooling and elementwise functions",
                 ));
             }
         };

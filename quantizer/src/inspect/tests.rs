@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::network::LabelGrid;
-use crate::testing::{Limits, mlp, network};
+use crate::testing::{Limits, conv_network, mlp, network};
 
 #[test]
 fn keys_of_the_contract() {
@@ -16,7 +16,7 @@ fn keys_of_the_contract() {
     dense.weights.fill(1);
     dense.weights.slice_mut(s![1, ..]).fill(0);
     let output = network.layers[2].output;
-    let ranges = crate::reach::output_ranges(&network.layers[2].op, &network.tensors[2]).unwrap();
+    let ranges = crate::reach::output_ranges(&network.layers[2].op, &[&network.tensors[2]]).unwrap();
     network.tensors[output.0].datatype = crate::reach::accumulator_type(&ranges).unwrap();
     network.tensors[output.0].ranges = ranges;
     network.label_grid = Ok(LabelGrid { multiplier: vec![1; 3], offset: vec![0; 3] });
@@ -58,6 +58,40 @@ fn every_random_network_has_a_table() {
         }
     }
     assert!(maps > 20);
+}
+
+#[test]
+fn convolutions_count_at_every_place() {
+    let mut seen = std::collections::HashSet::new();
+    for seed in 0..300 {
+        let network = conv_network(seed, Limits::default());
+        let table = inspect(&network).unwrap();
+        let mut macs = 0;
+        for (row, layer) in table.layers.iter().zip(&network.layers) {
+            let kind = serde_json::to_value(row.kind).unwrap();
+            seen.insert(kind.as_str().unwrap().to_owned());
+            match &layer.op {
+                Op::Conv(conv) => {
+                    // Every output value is one row's dot product.
+                    assert_eq!(row.macs as usize, row.outputs * conv.weights.ncols());
+                    assert_eq!(row.weights.as_ref().unwrap().total, conv.weights.len());
+                }
+                Op::Dense(dense) => assert_eq!(row.macs as usize, dense.weights.len()),
+                Op::Add(_) | Op::SumPool(_) => {
+                    let sum = row.sum.unwrap();
+                    assert!(sum.used <= sum.exact);
+                    let reached = network.tensor(layer.output).ranges.iter().map(|r| r.signed_width()).max().unwrap();
+                    assert!(reached <= sum.used, "{row:?}");
+                }
+                _ => assert_eq!(row.macs, 0),
+            }
+            assert_eq!(row.sum.is_some(), matches!(layer.op, Op::Add(_) | Op::SumPool(_)));
+            assert_eq!(row.accumulator.is_some(), matches!(layer.op, Op::Dense(_) | Op::Conv(_)));
+            macs += row.macs;
+        }
+        assert_eq!(table.macs, macs);
+    }
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }
 
 #[test]

@@ -99,6 +99,11 @@ impl Sequence {
         self
     }
 
+    /// The name of the last output, for nodes that read it later.
+    pub fn last(&self) -> &str {
+        &self.last
+    }
+
     /// The model; its output is the last one, of this shape.
     pub fn model(&self, output: &[i64]) -> ModelProto {
         model(value("x", &self.input), value(&self.last, output), self.constants.clone(), self.nodes.clone())

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::integers::damaged;
 use super::{Entries, Integers, SCHEMA, StoreError};
 use crate::datatype::{DataType, Range};
-use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps, Tensor, TensorId, Threshold};
+use crate::network::{
+    Add, Conv, Dense, DepthToSpace, LabelGrid, Layer, MatrixLayer, Network, Op, Scale, Source, Steps, Tensor, TensorId,
+    Threshold, Window,
+};
 
 /// What is read first.
 #[derive(Deserialize)]
@@ -55,6 +58,13 @@ enum Kind {
     Flatten {},
     Dense { weight_type: DataType },
     Threshold {},
+    Conv { weight_type: DataType, groups: usize, window: Window },
+    MaxPool { window: Window },
+    SumPool { window: Window },
+    Add { coefficients: Vec<i64> },
+    Concat {},
+    Upsample { factor: [usize; 2] },
+    DepthToSpace(DepthToSpace),
 }
 
 impl Graph {
@@ -68,14 +78,23 @@ impl Graph {
         });
         let tensors = tensors.collect();
         let layers = network.layers.iter().enumerate().map(|(i, layer)| {
+            if let Some(MatrixLayer { weights, .. }) = MatrixLayer::of(layer) {
+                let (rows, columns) = weights.dim();
+                let weights: Vec<i64> = weights.iter().copied().collect();
+                entries.push((layer_entry(i, "weights"), Integers::new(vec![rows, columns], &weights)));
+            }
             let op = match &layer.op {
                 Op::Flatten => Kind::Flatten {},
-                Op::Dense(dense) => {
-                    let (rows, columns) = dense.weights.dim();
-                    let weights: Vec<i64> = dense.weights.iter().copied().collect();
-                    entries.push((layer_entry(i, "weights"), Integers::new(vec![rows, columns], &weights)));
-                    Kind::Dense { weight_type: dense.weight_type }
+                Op::Dense(dense) => Kind::Dense { weight_type: dense.weight_type },
+                Op::Conv(Conv { weight_type, groups, window, .. }) => {
+                    Kind::Conv { weight_type: *weight_type, groups: *groups, window: *window }
                 }
+                Op::MaxPool(window) => Kind::MaxPool { window: *window },
+                Op::SumPool(window) => Kind::SumPool { window: *window },
+                Op::Add(add) => Kind::Add { coefficients: add.coefficients.clone() },
+                Op::Concat => Kind::Concat {},
+                Op::Upsample(factor) => Kind::Upsample { factor: *factor },
+                Op::DepthToSpace(to) => Kind::DepthToSpace(*to),
                 Op::Threshold(threshold) => {
                     entries.extend(step_entries(i, threshold));
                     Kind::Threshold {}
@@ -116,6 +135,15 @@ impl Graph {
                     Op::Dense(Dense { weights: entries.matrix(&layer_entry(i, "weights"))?, weight_type })
                 }
                 Kind::Threshold {} => Op::Threshold(threshold(i, entries)?),
+                Kind::Conv { weight_type, groups, window } => {
+                    Op::Conv(Conv { weights: entries.matrix(&layer_entry(i, "weights"))?, weight_type, groups, window })
+                }
+                Kind::MaxPool { window } => Op::MaxPool(window),
+                Kind::SumPool { window } => Op::SumPool(window),
+                Kind::Add { coefficients } => Op::Add(Add { coefficients }),
+                Kind::Concat {} => Op::Concat,
+                Kind::Upsample { factor } => Op::Upsample(factor),
+                Kind::DepthToSpace(to) => Op::DepthToSpace(to),
             };
             Ok(Layer { name, node, op, inputs, output })
         });

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::datatype::DataType;
-use crate::testing::{Limits, mlp, network};
+use crate::testing::{Limits, conv_network, mlp, network};
 
 fn small() -> Network {
     mlp(7, &[5, 4, 3], DataType::unsigned(3), DataType::signed(3), DataType::unsigned(2))
@@ -21,6 +21,26 @@ proptest! {
         let back = from_bytes(&bytes).unwrap();
         prop_assert_eq!(&back, &network);
         prop_assert_eq!(to_bytes(&back).unwrap(), bytes);
+    }
+
+    #[test]
+    fn round_trip_of_convolutions_is_exact(seed in any::<u64>()) {
+        let network = conv_network(seed, Limits::default());
+        let bytes = to_bytes(&network).unwrap();
+        let back = from_bytes(&bytes).unwrap();
+        prop_assert_eq!(&back, &network);
+        prop_assert_eq!(to_bytes(&back).unwrap(), bytes);
+    }
+
+    /// As below, for windows, groups, coefficients and joins.
+    #[test]
+    fn a_changed_byte_in_a_convolution_never_panics(seed in any::<u64>(), place in any::<prop::sample::Index>(), value in any::<u8>()) {
+        let mut bytes = to_bytes(&conv_network(seed, Limits::default())).unwrap();
+        let place = place.index(bytes.len());
+        bytes[place] = value;
+        if let Ok(network) = from_bytes(&bytes) {
+            prop_assert!(network.validate().is_ok());
+        }
     }
 
     /// Scales are floats: every bit of them survives.

@@ -46,12 +46,22 @@ pub enum Invalid {
         layer: String,
     },
     /// An operation reads another number of tensors than it can.
-    #[error("layer '{layer}' reads {inputs} tensors; it can read one")]
+    #[error("layer '{layer}' reads {inputs} tensors; it can read {}", if *joins { "two or more" } else { "one" })]
     Inputs {
         /// The layer.
         layer: String,
         /// How many tensors it reads.
         inputs: usize,
+        /// Whether it joins several tensors.
+        joins: bool,
+    },
+    /// An input that an addition multiplies by 0.
+    #[error("layer '{layer}' adds its input {input} 0 times")]
+    Coefficient {
+        /// The layer.
+        layer: String,
+        /// The input, counted from 0.
+        input: usize,
     },
     /// A shape without dimensions, with an empty one, or with too many elements.
     #[error("tensor '{tensor}' has the shape {shape:?}, which no tensor can have")]

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::network::Scale;
-use crate::testing::{Limits, mlp, network};
+use crate::network::{Dense, Scale};
+use crate::testing::{Limits, conv_network, mlp, network};
 
 #[test]
 fn random_networks_are_valid_and_varied() {
@@ -36,6 +36,7 @@ fn random_networks_are_valid_and_varied() {
                         seen.insert("dead channel");
                     }
                 }
+                other => panic!("{other:?} in a perceptron"),
             }
             if output.datatype.narrow {
                 seen.insert("narrow");
@@ -144,4 +145,67 @@ fn accumulators_too_wide_are_refused() {
     dense(&mut n, 0).weights.fill(i64::from(i32::MAX));
     let found = n.validate().unwrap_err();
     assert!(matches!(found[0], Invalid::AccumulatorTooWide { .. }), "{found:?}");
+}
+
+/// A convolutional network with a residual addition: input, two branches (features.0 and its threshold; the input itself), add.
+fn residual() -> Network {
+    let seed = (0..).find(|&seed| {
+        let n = conv_network(seed, Limits::default());
+        let add = n.layers.iter().position(|l| matches!(l.op, Op::Add(_)));
+        add.is_some_and(|i| i > 0 && n.layers[..i].iter().any(|l| matches!(l.op, Op::Conv(_))))
+    });
+    conv_network(seed.unwrap(), Limits::default())
+}
+
+#[test]
+fn convolutional_layers_that_break_their_promise() {
+    let place = |n: &Network, is: fn(&Op) -> bool| n.layers.iter().position(|l| is(&l.op)).unwrap();
+    let add = |n: &Network| place(n, |op| matches!(op, Op::Add(_)));
+    let conv = |n: &Network| place(n, |op| matches!(op, Op::Conv(_)));
+    let breaks = |change: &dyn Fn(&mut Network), is: &dyn Fn(&Invalid) -> bool| {
+        let mut n = residual();
+        n.validate().unwrap();
+        change(&mut n);
+        let found = n.validate().expect_err("the change went unnoticed");
+        assert!(is(&found[0]), "{found:?}");
+    };
+    let one_input = |n: &mut Network| {
+        let i = add(n);
+        n.layers[i].inputs.truncate(1);
+    };
+    breaks(&one_input, &|e| e.to_string().ends_with("reads 1 tensors; it can read two or more"));
+    let two_inputs = |n: &mut Network| {
+        let i = conv(n);
+        let input = n.layers[i].inputs[0];
+        n.layers[i].inputs.push(input);
+    };
+    breaks(&two_inputs, &|e| e.to_string().ends_with("reads 2 tensors; it can read one"));
+    let coefficient = |k: i64| {
+        move |n: &mut Network| {
+            let i = add(n);
+            let Op::Add(add) = &mut n.layers[i].op else { panic!() };
+            add.coefficients[1] = k;
+        }
+    };
+    breaks(&coefficient(0), &|e| matches!(e, Invalid::Coefficient { input: 1, .. }));
+    breaks(&coefficient(1 << 62), &|e| matches!(e, Invalid::AccumulatorTooWide { .. }));
+    let window = |change: fn(&mut crate::network::Conv)| {
+        move |n: &mut Network| {
+            let i = conv(n);
+            let Op::Conv(conv) = &mut n.layers[i].op else { panic!() };
+            change(conv);
+        }
+    };
+    breaks(&window(|c| c.window.stride[0] = 0), &|e| matches!(e, Invalid::Shapes { .. }));
+    breaks(&window(|c| c.window.pad_end[1] += 1), &|e| matches!(e, Invalid::Shapes { .. }));
+    breaks(&window(|c| c.groups = 7), &|e| matches!(e, Invalid::Shapes { .. }));
+    breaks(&window(|c| c.weight_type.bits = 33), &|e| matches!(e, Invalid::Datatype { .. }));
+    breaks(&window(|c| c.weights[[0, 0]] = 1 << 40), &|e| matches!(e, Invalid::Weight { row: 0, column: 0, .. }));
+    let output = |n: &mut Network| {
+        let i = conv(n);
+        let id = n.layers[i].output.0;
+        n.tensors[id].ranges[0].hi += 1;
+        n.tensors[id].datatype = DataType::signed(40);
+    };
+    breaks(&output, &|e| matches!(e, Invalid::Range { channel: 0, .. }));
 }

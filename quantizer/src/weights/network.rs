@@ -135,9 +135,12 @@ fn constrain(
 fn raw(network: &Network, tensor: TensorId) -> bool {
     match network.layers.iter().find(|l| l.output == tensor) {
         Some(layer) => match layer.op {
-            Op::Dense(_) => true,
-            Op::Flatten => raw(network, layer.input()),
             Op::Threshold(_) => false,
+            Op::Dense(_) | Op::Conv(_) | Op::SumPool(_) | Op::Add(_) => true,
+            // What only moves codes.
+            Op::Flatten | Op::MaxPool(_) | Op::Concat | Op::Upsample(_) | Op::DepthToSpace(_) => {
+                layer.inputs.iter().any(|&id| raw(network, id))
+            }
         },
         None => false,
     }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use generator::dataflow::{
-    Dataflow, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+    Dataflow, Encoding, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, WidthConverter, sign_extend,
 };
 
 use super::Trap;
 use super::arithmetic::Arithmetic;
+use super::image;
 
 /// What all modules see of the run.
 pub struct Island<'a> {
@@ -30,16 +31,24 @@ pub enum Machine<'a> {
     Converter(Converter),
     /// Queue.
     Fifo(Fifo),
+    /// Windows of an image.
+    Window(Box<image::Window>),
+    /// Rows and pixels several times.
+    Upsample(Box<image::Upsample>),
+    /// One stream for two readers.
+    Fork(Box<image::Fork>),
+    /// Sum of two streams.
+    Add(Box<image::Add>),
+    /// Two streams in turns.
+    Concat(Box<image::Concat>),
 }
 
 impl<'a> Machine<'a> {
     pub fn new(dataflow: &'a Dataflow, module: &'a Module) -> Self {
-        let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+        let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => {
-                Machine::Fifo(Fifo { depth: f.depth, data: Line::new(input.lanes), level: 0, ready: false })
-            }
+            Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, input.lanes)),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
@@ -51,6 +60,15 @@ impl<'a> Machine<'a> {
             Kind::LabelSelect(select) => {
                 Self::pipeline(module, Work::LabelSelect { select, values: Vec::new() }, (1, input.beats()), output)
             }
+            Kind::Pool(pool) => {
+                let work = Work::Pool { sum: pool.sum, values: Vec::new(), encoding: output.encoding };
+                Self::pipeline(module, work, (1, pool.beats), output)
+            }
+            Kind::Window(w) => Machine::Window(Box::new(image::Window::new(w, input))),
+            Kind::Upsample(u) => Machine::Upsample(Box::new(image::Upsample::new(u, input))),
+            Kind::Fork(f) => Machine::Fork(Box::new(image::Fork::new(f, input))),
+            Kind::Add(a) => Machine::Add(Box::new(image::Add::new(a, output))),
+            Kind::Concat(c) => Machine::Concat(Box::new(image::Concat::new(c, output))),
         }
     }
 
@@ -58,39 +76,59 @@ impl<'a> Machine<'a> {
         Machine::Pipeline(Box::new(Pipeline::new(module, work, folds, output)))
     }
 
-    /// `m_axis_tvalid`.
-    pub fn valid(&self) -> bool {
+    /// `tvalid` of an output port.
+    pub fn valid(&self, port: usize) -> bool {
         match self {
             Machine::Pipeline(p) => p.level > 0,
             Machine::Converter(c) => c.valid,
             Machine::Fifo(f) => f.level > 0,
+            Machine::Window(w) => w.exit().level > 0,
+            Machine::Upsample(u) => u.exit().level > 0,
+            Machine::Fork(f) => f.queues[port].level > 0,
+            Machine::Add(a) => a.exit().level > 0,
+            Machine::Concat(c) => c.queue.level > 0,
         }
     }
 
-    /// `s_axis_tready`.
-    pub fn ready(&self) -> bool {
+    /// `tready` of an input port; `other` is the `tvalid` of the other one.
+    pub fn ready(&self, port: usize, other: bool) -> bool {
         match self {
             Machine::Pipeline(p) => p.available && p.neuron == 0,
             Machine::Converter(c) => c.ready,
             Machine::Fifo(f) => f.ready,
+            Machine::Window(w) => w.ready(),
+            Machine::Upsample(u) => u.ready(),
+            Machine::Fork(f) => f.queues.iter().all(|q| q.ready),
+            Machine::Add(a) => a.exit().available && other,
+            Machine::Concat(c) => c.ready(port),
         }
     }
 
-    /// The beat on `m_axis`.
-    pub fn head(&self) -> &[i64] {
+    /// The beat on an output port.
+    pub fn head(&self, port: usize) -> &[i64] {
         match self {
             Machine::Pipeline(p) => p.data.front(),
             Machine::Converter(c) => c.data.front(),
             Machine::Fifo(f) => f.data.front(),
+            Machine::Window(w) => w.exit().data.front(),
+            Machine::Upsample(u) => u.exit().data.front(),
+            Machine::Fork(f) => f.queues[port].data.front(),
+            Machine::Add(a) => a.exit().data.front(),
+            Machine::Concat(c) => c.queue.data.front(),
         }
     }
 
-    /// One rising edge: the beat taken, if any, and whether the beat on `m_axis` was taken.
-    pub fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
+    /// One rising edge: the beat taken at each input port, and whether the beat at each output port was taken.
+    pub fn step(&mut self, beats: [Option<&[i64]>; 2], popped: [bool; 2], island: &mut Island) {
         match self {
-            Machine::Pipeline(p) => p.step(beat, popped, island),
-            Machine::Converter(c) => c.step(beat, popped),
-            Machine::Fifo(f) => f.step(beat, popped),
+            Machine::Pipeline(p) => p.step(beats[0], popped[0], island),
+            Machine::Converter(c) => c.step(beats[0], popped[0]),
+            Machine::Fifo(f) => f.step(beats[0], popped[0]),
+            Machine::Window(w) => w.step(island.cycle, beats[0], popped[0]),
+            Machine::Upsample(u) => u.step(island.cycle, beats[0], popped[0]),
+            Machine::Fork(f) => f.step(beats[0], popped),
+            Machine::Add(a) => a.step(island.cycle, beats, popped[0]),
+            Machine::Concat(c) => c.step(beats, popped[0]),
         }
     }
 
@@ -100,12 +138,24 @@ impl<'a> Machine<'a> {
             Machine::Pipeline(p) => p.level,
             Machine::Converter(c) => c.level,
             Machine::Fifo(f) => f.level,
+            Machine::Window(w) => w.exit().level,
+            Machine::Upsample(u) => u.exit().level,
+            Machine::Fork(f) => f.queues.iter().map(|q| q.level).max().unwrap_or(0),
+            Machine::Add(a) => a.exit().level,
+            Machine::Concat(c) => c.queue.level,
         }
     }
 
     /// Whether the exit queue was written while full.
     pub fn overrun(&self) -> bool {
-        matches!(self, Machine::Pipeline(p) if p.overrun)
+        match self {
+            Machine::Pipeline(p) => p.overrun,
+            Machine::Window(w) => w.exit().overrun,
+            Machine::Upsample(u) => u.exit().overrun,
+            Machine::Add(a) => a.exit().overrun,
+            // Their queues take nothing while they are full.
+            Machine::Converter(_) | Machine::Fifo(_) | Machine::Fork(_) | Machine::Concat(_) => false,
+        }
     }
 }
 
@@ -134,6 +184,7 @@ enum Work<'a> {
     MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic<'a>> },
     Map { table: MapTable<'a>, beat: usize },
     LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
+    Pool { sum: bool, values: Vec<i64>, encoding: Encoding },
 }
 
 impl<'a> Pipeline<'a> {
@@ -226,6 +277,16 @@ impl<'a> Pipeline<'a> {
                 }
                 values.extend_from_slice(beat);
             }
+            Work::Pool { sum, values, .. } => {
+                if self.synapse == 0 {
+                    values.clear();
+                    values.extend_from_slice(beat);
+                } else {
+                    for (value, &x) in values.iter_mut().zip(beat) {
+                        *value = if *sum { *value + x } else { x.max(*value) };
+                    }
+                }
+            }
         }
     }
 
@@ -261,6 +322,10 @@ impl<'a> Pipeline<'a> {
                 }));
             }
             Work::Map { .. } => {}
+            // What the wires hold of it.
+            Work::Pool { values, encoding, .. } => {
+                self.data.push(values.iter().map(|&v| encoding.decode(encoding.encode(v))));
+            }
             Work::LabelSelect { select, values } => {
                 let value = |i: usize| {
                     let value = select.multiplier[i] * values[i] + select.offset[i];
@@ -311,26 +376,26 @@ impl<'a> MapTable<'a> {
 }
 
 /// Values in a row, taken away from the front a beat at a time.
-struct Line {
+pub struct Line {
     lanes: usize,
     values: Vec<i64>,
     start: usize,
 }
 
 impl Line {
-    fn new(lanes: usize) -> Self {
+    pub fn new(lanes: usize) -> Self {
         Line { lanes, values: Vec::new(), start: 0 }
     }
 
-    fn front(&self) -> &[i64] {
+    pub fn front(&self) -> &[i64] {
         &self.values[self.start..self.start + self.lanes]
     }
 
-    fn push(&mut self, values: impl Iterator<Item = i64>) {
+    pub fn push(&mut self, values: impl Iterator<Item = i64>) {
         self.values.extend(values);
     }
 
-    fn pop(&mut self) {
+    pub fn pop(&mut self) {
         self.start += self.lanes;
         // Moving what is left to the front now and then keeps beats contiguous at a cost of less than a copy each.
         if self.start >= self.values.len() / 2 && self.start >= 512 {
@@ -343,13 +408,22 @@ impl Line {
 /// `snug_fifo`.
 pub struct Fifo {
     depth: usize,
-    data: Line,
-    level: usize,
-    ready: bool,
+    /// Its beats.
+    pub data: Line,
+    /// How many.
+    pub level: usize,
+    /// `s_axis_tready`.
+    pub ready: bool,
 }
 
 impl Fifo {
-    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
+    /// In its state of reset.
+    pub fn new(depth: usize, lanes: usize) -> Self {
+        Fifo { depth, data: Line::new(lanes), level: 0, ready: false }
+    }
+
+    /// One rising edge.
+    pub fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
         if popped {
             self.data.pop();
             self.level -= 1;

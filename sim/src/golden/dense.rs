@@ -4,6 +4,8 @@ use ndarray::Array2;
 use quantizer::datatype::Range;
 use quantizer::network::Dense;
 
+use super::patches::Convolution;
+
 /// A dense layer's product, in the fastest arithmetic that is exact for it. Matrices are `[inputs, outputs]`.
 pub(super) enum Product {
     /// No partial sum reaches 2^24.
@@ -48,6 +50,41 @@ impl Product {
                 // A valid network's accumulators fit in MAX_ACCUMULATOR_BITS.
                 sum as i64
             }),
+        }
+    }
+
+    /// Outputs.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Product::Single(weights) => weights.ncols(),
+            Product::Double(weights) => weights.ncols(),
+            Product::Wide(weights) => weights.ncols(),
+        }
+    }
+
+    /// The product with every window of one group's `channels`, to `outputs`: `[outputs, places]`, row-major.
+    pub(super) fn apply_patches(&self, conv: &Convolution, channels: &[i64], outputs: &mut [i64]) {
+        match self {
+            Product::Single(weights) => {
+                let product = weights.t().dot(&conv.columns(channels, |x| x as f32));
+                outputs.iter_mut().zip(&product).for_each(|(to, &y)| *to = y as i64);
+            }
+            Product::Double(weights) => {
+                let product = weights.t().dot(&conv.columns(channels, |x| x as f64));
+                outputs.iter_mut().zip(&product).for_each(|(to, &y)| *to = y as i64);
+            }
+            Product::Wide(weights) => {
+                let columns = conv.columns(channels, |x| x);
+                let places = columns.ncols();
+                for (row, to) in weights.columns().into_iter().zip(outputs.chunks_exact_mut(places)) {
+                    let mut sums = vec![0i128; places];
+                    for (&w, column) in row.iter().zip(columns.rows()) {
+                        sums.iter_mut().zip(column).for_each(|(sum, &x)| *sum += i128::from(w) * i128::from(x));
+                    }
+                    // A valid network's accumulators fit in MAX_ACCUMULATOR_BITS.
+                    to.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum as i64);
+                }
+            }
         }
     }
 }

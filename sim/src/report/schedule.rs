@@ -64,7 +64,14 @@ impl Hardware {
     pub fn of(dataflow: &Dataflow, clock_mhz: f64) -> Self {
         let modules = dataflow.modules.iter().map(|m| {
             let (kind, folding, places) = match &m.kind {
-                Kind::Map(_) => ("input map", None, m.queue_depth()),
+                Kind::Map(_) if m.layer == "input" => ("input map", None, m.queue_depth()),
+                Kind::Map(_) => ("thresholds", None, m.queue_depth()),
+                Kind::Window(_) => ("sliding window", None, m.queue_depth()),
+                Kind::Pool(_) => ("pool", None, m.queue_depth()),
+                Kind::Upsample(u) => (if u.split { "depth to space" } else { "upsample" }, None, m.queue_depth()),
+                Kind::Fork(f) => ("fork", None, f.depths[0].max(f.depths[1])),
+                Kind::Add(_) => ("add", None, m.queue_depth()),
+                Kind::Concat(_) => ("concat", None, m.queue_depth()),
                 Kind::MatrixVector(unit) => ("matrix-vector unit", Some((unit.pe, unit.simd)), m.queue_depth()),
                 Kind::WidthConverter(w) => ("width converter", None, w.capacity),
                 Kind::Fifo(_) => ("FIFO", None, m.queue_depth()),

@@ -3,6 +3,7 @@
 //! Those of the zoo are not part of this repository: `SNUG_ZOO` names a folder with `models/` and `data/`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod convolutions;
 mod data;
 mod digits;
 mod mnist;

@@ -5,13 +5,16 @@ use hw_templates::{ConnectorFormal, StreamRange};
 use super::{excludes, queue_module, range, watch_module};
 use crate::dataflow::{Dataflow, Kind, Module};
 use crate::emit::expression::counter_bits;
-use crate::emit::top::parameters;
+use crate::emit::fixed::instance;
 
 /// The context of the claims of `module`, and the ranges of its units if it is a width converter; `None` for other kinds.
 pub fn context(dataflow: &Dataflow, module: &Module) -> Option<(ConnectorFormal, Option<StreamRange>)> {
-    let (input, output) = (dataflow.stream(module.input), dataflow.stream(module.output));
+    if !matches!(module.kind, Kind::Fifo(_) | Kind::WidthConverter(_)) {
+        return None;
+    }
+    let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
     let top = &dataflow.top;
-    let (kind, fixed) = parameters(dataflow, module)?;
+    let (kind, fixed) = instance(&module.kind, &[input], &[output])?;
     let mut claims = ConnectorFormal {
         module: format!("{top}_{}_claims", module.name),
         instance: module.name.clone(),

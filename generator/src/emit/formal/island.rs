@@ -9,7 +9,7 @@ use crate::emit::expression::{counter_bits, field, word};
 fn island(top: &str, pipeline: usize, queue: usize, input: &Stream, output: &Stream) -> IslandFormal {
     IslandFormal {
         pipeline,
-        beats: input.beats(),
+        beats: input.vector_beats(),
         beat_bits: beat_bits(input),
         whole: false,
         input_watch: watch_module(top, input),
@@ -46,7 +46,7 @@ pub fn map(top: &str, map: &Map, input: &Stream, output: &Stream) -> IslandForma
 /// The claims of a label selector: class values are exact, and the index that leaves is that of a class.
 pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream) -> IslandFormal {
     let pipeline = select.pipeline();
-    let (classes, lanes, beats) = (input.elements(), input.lanes, input.beats());
+    let (classes, lanes, beats) = (input.vector_elements(), input.lanes, input.vector_beats());
     let bits = beat_bits(input);
     let index_bits = output.encoding.bits as usize;
     let mut island = island(top, pipeline, select.queue_depth, input, output);

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::NetworkError;
 use crate::datatype::Range;
-use crate::network::{LabelGrid, Layer, Network, Op, Scale, Steps, TensorId, Threshold};
-use crate::reach::{MAX_ACCUMULATOR_BITS, accumulator_type, elements, output_ranges};
+use crate::network::{LabelGrid, Layer, Network, Op, Scale, Steps, Tensor, TensorId, Threshold};
+use crate::reach::{MAX_ACCUMULATOR_BITS, elements, output_ranges, output_type};
 
 /// Refits `network` from layer `place` on; its output counts `factors[channel]` times less than it did.
 pub fn behind(network: &mut Network, place: usize, factors: Vec<i64>) -> Result<(), NetworkError> {
@@ -20,22 +20,22 @@ pub fn behind(network: &mut Network, place: usize, factors: Vec<i64>) -> Result<
         let factors = coarser.get(&input).cloned();
         let input = &network.tensors[input.0];
         match (&mut layer.op, factors) {
-            (Op::Dense(_), Some(_)) => return Err(NetworkError::Reader { layer: layer.name.clone() }),
-            (Op::Dense(_), None) => {}
             (Op::Threshold(threshold), factors) => refit(threshold, &input.ranges, factors),
             (Op::Flatten, Some(factors)) => {
                 coarser.insert(output, spread(&factors, elements(&input.shape).unwrap_or(0)));
             }
-            (Op::Flatten, None) => {}
+            (_, None) if layer.inputs.iter().all(|id| !coarser.contains_key(id)) => {}
+            // Nothing else can take a factor.
+            _ => return Err(NetworkError::Reader { layer: layer.name.clone() }),
         }
         let too_wide = |layer: &Layer| NetworkError::TooWide { layer: layer.name.clone(), max: MAX_ACCUMULATOR_BITS };
-        let ranges = output_ranges(&layer.op, input).ok_or_else(|| too_wide(layer))?;
-        let input_type = input.datatype;
+        let inputs: Vec<&Tensor> = layer.inputs.iter().map(|id| &network.tensors[id.0]).collect();
+        let ranges = output_ranges(&layer.op, &inputs).ok_or_else(|| too_wide(layer))?;
+        let datatype = output_type(&layer.op, &inputs, &ranges);
         let tensor = &mut network.tensors[output.0];
-        match &layer.op {
-            Op::Dense(_) => tensor.datatype = accumulator_type(&ranges).ok_or_else(|| too_wide(layer))?,
-            Op::Flatten => tensor.datatype = input_type,
-            Op::Threshold(_) => {}
+        // A Threshold keeps the type of its codes.
+        if let Some(datatype) = datatype {
+            tensor.datatype = datatype;
         }
         tensor.ranges = ranges;
     }

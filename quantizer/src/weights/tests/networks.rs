@@ -7,26 +7,12 @@ use super::*;
 use crate::certificate::{Targets, check};
 use crate::datatype::Range;
 use crate::network::{Network, Op, Steps};
-use crate::testing::{Limits as Sizes, inputs, network};
+use crate::testing::{Limits as Sizes, evaluate, inputs, network};
 
-/// Every tensor of a network for one input, computed as the definitions of the layers say.
+/// Every tensor of a network for one input.
 fn run(network: &Network, input: &[i64]) -> Vec<Vec<i64>> {
-    let mut tensors = vec![vec![]; network.tensors.len()];
-    tensors[network.input.0] = input.to_vec();
-    for layer in &network.layers {
-        let x = &tensors[layer.input().0];
-        tensors[layer.output.0] = match &layer.op {
-            Op::Flatten => x.clone(),
-            Op::Dense(dense) => {
-                dense.weights.rows().into_iter().map(|w| w.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
-            }
-            Op::Threshold(t) => {
-                let each = x.len() / network.tensor(layer.input()).ranges.len();
-                x.iter().enumerate().map(|(i, &x)| t.channel(i / each).apply(x)).collect()
-            }
-        };
-    }
-    tensors
+    let narrow = |tensor: Vec<i128>| tensor.into_iter().map(|x| i64::try_from(x).unwrap()).collect();
+    evaluate(network, input).into_iter().map(narrow).collect()
 }
 
 fn with_all_targets(n: &Network, p: u32) -> Vec<Option<u32>> {

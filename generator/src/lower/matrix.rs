@@ -1,0 +1,146 @@
+//! Dense layers and convolutions: a window for the latter, a width converter where lanes differ, the matrix-vector unit.
+
+use std::collections::HashMap;
+
+use quantizer::datatype::{Range, Signedness};
+use quantizer::network::{Layer, Op};
+
+use super::words::{search_for, search_words, weight_encoding, word_bits};
+use super::{Builder, divisor_from, padded, round_trip, sum_range};
+use crate::dataflow::{Encoding, Kind, MatrixVector, Pe, SearchWords, StreamId};
+use crate::error::GenerateError;
+use crate::folding::LayerFolding;
+use crate::names::sanitize;
+use crate::reduction::Reduction;
+use crate::stages::{Matrix, Stage};
+
+impl Builder<'_> {
+    /// The modules of a dense layer or a convolution.
+    pub(super) fn matrix(
+        &mut self,
+        stage: &Stage,
+        matrix: &Matrix,
+        folding: LayerFolding,
+        input: StreamId,
+    ) -> Result<StreamId, GenerateError> {
+        let layer = stage.layer.name.as_str();
+        let input = match matrix.window {
+            Some(window) => {
+                let channels = self.streams[input.0].vector_elements();
+                let lanes = divisor_from(channels, folding.simd.min(channels));
+                let input = self.convert(input, lanes, layer);
+                if window.kernel == [1, 1] && window.stride == [1, 1] && !matrix.padded() {
+                    input
+                } else {
+                    self.window(stage, &window, input, true, 0)?
+                }
+            }
+            None => input,
+        };
+        let simd = folding.simd.min(self.streams[input.0].vector_elements());
+        let input = self.convert(input, simd, layer);
+        let pe = folding.pe.min(matrix.rows.len());
+        let neuron_folds = matrix.rows.len().div_ceil(pe);
+        let flattened =
+            |l: &Layer| l.op == Op::Flatten && l.output == stage.inputs[0] && l.input() != self.network.input;
+        let slow = self.network.layers.iter().any(flattened);
+        let input = self.buffer(input, neuron_folds, slow, layer);
+        // Columns in the order in which the stream brings them.
+        let stream = &self.streams[input.0];
+        let place: HashMap<usize, usize> = matrix.columns.iter().enumerate().map(|(i, &c)| (c, i)).collect();
+        let columns: Vec<usize> = stream.order.iter().filter_map(|source| place.get(source).copied()).collect();
+        let weights = matrix.weights.select(ndarray::Axis(1), &columns);
+        let synapse_folds = stream.vector_beats();
+        let inputs: Vec<Vec<Range>> = padded(&stream.ranges, simd, Range::ZERO);
+        let vectors = stream.vectors;
+
+        // Which row each position of the output has, if that is asked for.
+        let asked: Option<Vec<usize>> = self.orders.get(stage.output).map(|order| {
+            order.iter().filter_map(|channel| matrix.rows.iter().position(|row| row == channel)).collect()
+        });
+        let lanes = assign_rows(&weights, &stream.ranges, pe, asked.as_deref());
+        let search = matrix.steps.as_deref().map(search_for);
+        let rom: Vec<Vec<Vec<i64>>> = lanes
+            .iter()
+            .map(|rows| {
+                // A lane without a row in the last fold repeats its first one: any value will do there.
+                (0..neuron_folds)
+                    .flat_map(|f| {
+                        let row = *rows.get(f).unwrap_or(&rows[0]);
+                        padded(&weights.row(row).to_vec(), simd, 0)
+                    })
+                    .collect()
+            })
+            .collect();
+        let tree_levels = rom.iter().map(|w| Reduction::levels_needed(w, &inputs)).max().unwrap_or(0);
+        let pes: Vec<Pe> = lanes
+            .iter()
+            .zip(rom)
+            .map(|(rows, weights)| {
+                let reduction = Reduction::plan(&weights, &inputs, tree_levels);
+                let words: Vec<SearchWords> = match (&search, &matrix.steps) {
+                    (Some((search, _)), Some(steps)) => (0..neuron_folds)
+                        .map(|f| search_words(*search, &steps[*rows.get(f).unwrap_or(&rows[0])], reduction.totals[f]))
+                        .collect(),
+                    _ => Vec::new(),
+                };
+                let word_bits = word_bits(words.iter(), reduction.accumulator_bits);
+                Pe {
+                    rows: (0..neuron_folds).map(|f| rows.get(f).map(|&r| matrix.rows[r])).collect(),
+                    weight_encodings: (0..simd).map(|l| weight_encoding(weights.iter().map(|w| w[l]))).collect(),
+                    weights,
+                    reduction,
+                    words,
+                    word_bits,
+                }
+            })
+            .collect();
+
+        let order: Vec<usize> = (0..matrix.rows.len()).map(|i| matrix.rows[lanes[i % pe][i / pe]]).collect();
+        let tensor = self.network.tensor(stage.output);
+        let ranges: Vec<Range> = order.iter().map(|&row| tensor.ranges[row]).collect();
+        let encoding = match &search {
+            Some((_, encoding)) => *encoding,
+            None => Encoding {
+                bits: pes.iter().map(|p| p.reduction.accumulator_bits).max().unwrap_or(1),
+                sign: Signedness::Signed,
+            },
+        };
+        let mut unit = MatrixVector {
+            pe,
+            simd,
+            neuron_folds,
+            synapse_folds,
+            pes,
+            tree_levels,
+            search: search.map(|(s, _)| s),
+            queue_depth: 0,
+        };
+        // A whole vector fits, so that the unit goes on while its reader goes through its neuron folds.
+        unit.queue_depth = round_trip(unit.pipeline(), synapse_folds).max(neuron_folds + 1);
+        let output = self.stream(&sanitize(layer), &tensor.name, pe, encoding, order, ranges, vectors);
+        self.module(layer, layer, vec![input], vec![output], Kind::MatrixVector(unit));
+        Ok(output)
+    }
+}
+
+/// Which live rows each processing element serves: rows of equal accumulator width together (the next layer
+/// permutes its columns), or those that the order asked for puts there.
+fn assign_rows(
+    weights: &ndarray::Array2<i64>,
+    inputs: &[Range],
+    pe: usize,
+    asked: Option<&[usize]>,
+) -> Vec<Vec<usize>> {
+    let rows = weights.nrows();
+    let full = rows.div_ceil(pe);
+    // Lanes 0 .. with_full have a row in every neuron fold, the others one fewer.
+    let with_full = if rows.is_multiple_of(pe) { pe } else { rows % pe };
+    if let Some(asked) = asked {
+        return (0..pe).map(|p| (p..rows).step_by(pe).map(|i| asked[i]).collect()).collect();
+    }
+    let mut sorted: Vec<usize> = (0..rows).collect();
+    sorted.sort_by_key(|&r| std::cmp::Reverse(sum_range(weights.row(r).iter().copied(), inputs).signed_width()));
+    let mut rest = sorted.into_iter();
+    (0..pe).map(|p| rest.by_ref().take(if p < with_full { full } else { full - 1 }).collect()).collect()
+}

@@ -1,0 +1,76 @@
+//! Which tensors must come in a given channel order: joins and the output take the source's, depth to space the parts
+//! of a pixel one after the other. Everything else takes its producer's order.
+
+use std::collections::HashMap;
+
+use quantizer::network::{DepthToSpace, TensorId};
+
+use crate::error::GenerateError;
+use crate::stages::{Stages, Work, unsupported};
+
+/// The orders that are asked for; tensors that are not in it are free.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    asked: HashMap<TensorId, Vec<usize>>,
+}
+
+impl Orders {
+    /// Finds them, from the output backwards.
+    ///
+    /// # Errors
+    /// Two readers of one tensor that ask for different orders.
+    pub fn of(graph: &Stages) -> Result<Self, GenerateError> {
+        let channels = |t: TensorId| graph.network.tensor(t).shape.first().copied().unwrap_or(1);
+        let natural = |t: TensorId| (0..channels(t)).collect::<Vec<usize>>();
+        let mut orders = Orders::default();
+        orders.asked.insert(graph.network.output, natural(graph.network.output));
+        for stage in graph.stages.iter().rev() {
+            let asked = orders.asked.get(&stage.output).cloned();
+            for &input in &stage.inputs {
+                let wanted = match &stage.work {
+                    Work::Matrix(_) | Work::Flatten => None,
+                    Work::Requant(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
+                    Work::Add(_) => Some(asked.clone().unwrap_or_else(|| natural(input))),
+                    Work::Concat => match &asked {
+                        Some(order) if !order.is_sorted() => {
+                            return Err(unsupported(
+                                stage.layer,
+                                "depth to space right behind a Concat is not supported",
+                            ));
+                        }
+                        _ => Some(natural(input)),
+                    },
+                    Work::DepthToSpace(d) => match &asked {
+                        Some(order) if !order.is_sorted() => {
+                            return Err(unsupported(
+                                stage.layer,
+                                "depth to space behind depth to space is not supported",
+                            ));
+                        }
+                        _ => Some(parts(*d, channels(input))),
+                    },
+                };
+                let Some(wanted) = wanted else { continue };
+                if orders.asked.get(&input).is_some_and(|other| *other != wanted) {
+                    let reason = "its input is read in two channel orders (by a join and by depth to space)";
+                    return Err(unsupported(stage.layer, reason));
+                }
+                orders.asked.insert(input, wanted);
+            }
+        }
+        Ok(orders)
+    }
+
+    /// The order asked for of `tensor`, as source channels.
+    pub fn get(&self, tensor: TensorId) -> Option<&[usize]> {
+        self.asked.get(&tensor).map(Vec::as_slice)
+    }
+}
+
+/// Source channels so that the places of a block come one after the other, each with its channels in order.
+fn parts(d: DepthToSpace, channels: usize) -> Vec<usize> {
+    let places = d.block * d.block;
+    let out = channels / places;
+    let source = |place: usize, c: usize| if d.column_first { c * places + place } else { place * out + c };
+    (0..places).flat_map(|place| (0..out).map(move |c| source(place, c))).collect()
+}

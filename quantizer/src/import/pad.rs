@@ -1,0 +1,128 @@
+//! Pad: zeros around an image, which the convolution or pooling behind it takes into its own padding.
+
+use super::constant::Constant;
+use super::error::Refusal;
+use super::fold;
+use super::function::Function;
+use super::graph::{Attributes, node_name};
+use super::shape;
+use super::signal::Signal;
+use crate::network::Window;
+use crate::onnx::proto::NodeProto;
+
+/// Zeros around an image that a signal waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Padding {
+    /// The ONNX node.
+    pub node: String,
+    /// Places added above and to the left.
+    pub begin: [usize; 2],
+    /// Places added below and to the right.
+    pub end: [usize; 2],
+}
+
+impl Padding {
+    /// The shape of an image (without batch) with these zeros around it.
+    pub fn around(&self, image: &[usize]) -> Vec<usize> {
+        let first = 3 - image.len();
+        let padded = |(i, &size): (usize, &usize)| match i {
+            0 => size,
+            _ => size + self.begin[first + i - 1] + self.end[first + i - 1],
+        };
+        image.iter().enumerate().map(padded).collect()
+    }
+
+    /// The window on the image without these zeros that reads what `window` reads on the image with them.
+    ///
+    /// # Errors
+    /// If some window would read zeros alone.
+    pub fn joined(&self, window: &Window) -> Result<Window, Refusal> {
+        let span = window.span();
+        let sum = |a: [usize; 2], b: [usize; 2]| [a[0] + b[0], a[1] + b[1]];
+        let (begin, end) = (sum(window.pad_begin, self.begin), sum(window.pad_end, self.end));
+        if (0..2).any(|a| begin[a] >= span[a] || end[a] >= span[a]) {
+            return Err(Refusal::new(
+                format!(
+                    "with Pad '{}' in front its padding is {begin:?}, {end:?}, not smaller than its window, which spans {span:?}",
+                    self.node
+                ),
+                "windows that lie outside the image altogether are not supported",
+            ));
+        }
+        Ok(Window { pad_begin: begin, pad_end: end, ..*window })
+    }
+}
+
+/// The signal behind a `Pad` node.
+///
+/// # Errors
+/// If it pads with anything but zeros, or other axes than an image's height and width.
+pub fn apply(node: &NodeProto, signal: &Signal, constants: &[Option<&Constant>]) -> Result<Signal, Refusal> {
+    let attributes = Attributes::of(node);
+    match attributes.text("mode").as_deref() {
+        None | Some("" | "constant") => {}
+        Some(other) => {
+            return Err(Refusal::new(format!("its mode '{other}' is not supported"), "pad with the constant 0"));
+        }
+    }
+    let input = |i: usize| constants.get(i).copied().flatten();
+    let zero = match input(2) {
+        Some(value) => value.scalar("value")?.is_zero(),
+        None => attributes.float("value").unwrap_or(0.0) == 0.0,
+    };
+    if !zero || (node.input.get(2).is_some_and(|n| !n.is_empty()) && input(2).is_none()) {
+        return Err(Refusal::new("it pads with another number than 0", "pad with the constant 0"));
+    }
+    let given = match input(1) {
+        Some(c) => fold::integers(c, "pads")?,
+        None => attributes.ints("pads").map(<[i64]>::to_vec).unwrap_or_default(),
+    };
+    let rank = signal.shape.len();
+    let axes = match input(3) {
+        Some(c) => {
+            fold::integers(c, "axes")?.into_iter().map(|a| shape::axis(a, rank)).collect::<Result<Vec<_>, _>>()?
+        }
+        None => (0..rank).collect(),
+    };
+    if given.len() != 2 * axes.len() {
+        return Err(Refusal::new(
+            format!("its pads {given:?} do not fit the shape {:?}", signal.shape),
+            "check the graph's shapes",
+        ));
+    }
+    let image = signal.image()?;
+    let mut padding = Padding { node: node_name(node), begin: [0, 0], end: [0, 0] };
+    for (i, &axis) in axes.iter().enumerate() {
+        for (ends, &pad) in [(&mut padding.begin, &given[i]), (&mut padding.end, &given[axes.len() + i])] {
+            let places = usize::try_from(pad).ok().filter(|&p| p <= crate::shape::MAX_WINDOW);
+            match (places, axis.checked_sub(2)) {
+                (Some(0), _) => {}
+                // The last axis of the image is the second of the pair.
+                (Some(places), Some(spatial)) => ends[3 - image.len() + spatial] += places,
+                _ => {
+                    return Err(Refusal::new(
+                        format!("it pads axis {axis} of shape {:?} by {pad}", signal.shape),
+                        "pad height and width alone, and do not cut",
+                    ));
+                }
+            }
+        }
+    }
+    if let Some(before) = &signal.padding {
+        let sum = |a: [usize; 2], b: [usize; 2]| [a[0] + b[0], a[1] + b[1]];
+        padding.begin = sum(padding.begin, before.begin);
+        padding.end = sum(padding.end, before.end);
+    }
+    let padding = (padding.begin != [0, 0] || padding.end != [0, 0]).then_some(padding);
+    Ok(Signal { padding, ..signal.clone() })
+}
+
+/// Whether the function takes 0 to 0, so that it may stand in front of a Pad as well as behind it.
+pub fn keeps_zero<P>(function: &Function<P>) -> bool {
+    use Function::*;
+    match function {
+        Mul(_) | Div(_) | Relu | LeakyRelu(_) | Tanh => true,
+        Quant(quant) => quant.datatype.holds(0),
+        _ => false,
+    }
+}

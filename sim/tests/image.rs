@@ -1,0 +1,90 @@
+//! Convolutional networks: the cycle engine against what the network computes by definition, the intervals against their
+//! formula, and the emitted Verilog against the cycle engine, stream by stream and cycle by cycle.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use generator::dataflow::{Dataflow, Output};
+use generator::folding::FoldingRequest;
+use generator::lower::{LowerOptions, lower};
+use ndarray::Array2;
+use quantizer::network::Network;
+use quantizer::testing::{Limits, conv_network, evaluate, inputs};
+use sim::cosim::{CompileOptions, Compiled, difference};
+use sim::cycle;
+use sim::stall::Stall;
+use sim::tools::{Tool, find};
+use sim::verilator::RunOptions;
+
+const LIMITS: Limits = Limits { layers: 4, width: 6, bits: 4 };
+
+fn design(network: &Network, seed: u64) -> Option<Dataflow> {
+    // Every third at the fastest that windows allow, the others slower.
+    let folding =
+        if seed.is_multiple_of(3) { FoldingRequest::Default } else { FoldingRequest::Interval(900 + 400 * (seed % 5)) };
+    match lower(network, &LowerOptions { folding, top: None, output: Output::Logits }) {
+        Ok(mut dataflow) => {
+            sim::fifo::size(&mut dataflow).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            Some(dataflow)
+        }
+        Err(e) => {
+            // What the generator does not build it names.
+            assert!(e.to_string().contains("layer '") || e.to_string().contains("interval"), "seed {seed}: {e}");
+            eprintln!("seed {seed}: {e}");
+            None
+        }
+    }
+}
+
+fn expected(network: &Network, x: &Array2<i64>) -> Array2<i64> {
+    let rows: Vec<Vec<i64>> = x
+        .rows()
+        .into_iter()
+        .map(|r| evaluate(network, &r.to_vec())[network.output.0].iter().map(|&v| i64::try_from(v).unwrap()).collect())
+        .collect();
+    Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap()
+}
+
+#[test]
+fn the_cycle_engine_computes_what_the_network_means() {
+    let mut built = 0;
+    for seed in 0..120u64 {
+        let network = conv_network(seed, LIMITS);
+        let Some(dataflow) = design(&network, seed) else { continue };
+        built += 1;
+        let x = inputs(&network, seed, 3);
+        let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap_or_else(|e| {
+            panic!("seed {seed}: {e}\n{:#?}", network.layers.iter().map(|l| &l.node).collect::<Vec<_>>())
+        });
+        assert_eq!(run.trapped, 0, "seed {seed}: {:?}", run.traps.first());
+        assert_eq!(run.result, expected(&network, &x), "seed {seed}");
+    }
+    assert!(built > 80, "only {built} of 120 networks can be built");
+}
+
+#[test]
+fn random_networks_are_cycle_exact() {
+    let Ok(tool) = find(Tool::Verilator) else {
+        eprintln!("SKIPPED: verilator is not installed (apt-get install verilator)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..10u64 {
+        let network = conv_network(seed + 1000, LIMITS);
+        let Some(dataflow) = design(&network, seed) else { continue };
+        let x = inputs(&network, seed, 3);
+        let options = CompileOptions { monitor: true, jobs: 2, ..Default::default() };
+        let compiled = Compiled::new(&tool, &dataflow, &folder.path().join(seed.to_string()), options).unwrap();
+        for stall in Stall::all(seed) {
+            let options = cycle::Options { stall, record: true, ..Default::default() };
+            let ours = cycle::run(&dataflow, x.view(), &options).unwrap();
+            let (run, result) =
+                compiled.run(x.view(), &RunOptions { stall, seed: seed + 1, ..RunOptions::new(0) }).unwrap();
+            assert_eq!(difference(&dataflow, &ours, &run).map(|d| d.to_string()), None, "seed {seed}, {stall:?}");
+            assert_eq!(result, ours.result);
+            assert_eq!(run.frame_error, None);
+            // A reset in mid-frame is forgotten.
+            let reset_at = Some(run.cycles / 3);
+            let (again, _) = compiled.run(x.view(), &RunOptions { stall, reset_at, ..RunOptions::new(0) }).unwrap();
+            assert_eq!(again.outputs, run.outputs, "seed {seed}: after a reset in cycle {reset_at:?}");
+        }
+    }
+}
