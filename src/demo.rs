@@ -1,12 +1,13 @@
 //! `snug demo`: everything that snug does, on a network that it brings along.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use generator::dataflow::{Dataflow, Kind, Output};
 use ndarray::{Array2, ArrayView2, s};
 use quantizer::certificate::LayerBounds;
 use sim::cosim::{CompileOptions, Compiled, difference};
+use sim::prove::{Options, Verdict};
 use sim::report::{Accuracy, Check, Part, Report, Synthesis};
 use sim::stall::Stall;
 use sim::tools::{self, Tool};
@@ -25,6 +26,7 @@ use crate::generate::{Design, folder, page};
 use crate::model::{Model, ModelArgs};
 use crate::output_dir::{self, Files};
 use crate::progress::Progress;
+use crate::prove;
 
 /// All of it in two minutes, on the handwritten digits that snug brings along
 #[derive(Debug, clap::Args)]
@@ -48,6 +50,8 @@ const EXAMPLE: [(&str, &[u8]); 4] = [
 /// How far real-valued logits may lie from Brevitas', which computes in float32.
 const TOLERANCE: f64 = 1e-5;
 const CLOCK_MHZ: f64 = 100.0;
+/// Limit on the proof of a module.
+const PROOF_LIMIT: Duration = Duration::from_secs(600);
 
 /// The digits and what is known of them.
 struct Digits {
@@ -112,6 +116,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     page::insert(&report, &mut files)?;
     output_dir::write(&args.output_dir, &files, false)?;
     console.print(format!("wrote      Verilog, certificate, testbench, report: {}", args.output_dir.display()))?;
+    fine &= proof(&args.output_dir, console)?;
     let page = std::path::absolute(args.output_dir.join("report.html"))
         .map_err(|source| Error::Write { path: args.output_dir.clone(), source })?;
     console.print(format!("report     file://{}  ({:.0} s)", page.display(), start.elapsed().as_secs_f64()))?;
@@ -270,6 +275,40 @@ fn yosys(files: &Files, dataflow: &Dataflow, report: &mut Report, console: &Cons
     Ok(())
 }
 
+/// The claims of the written Verilog, by Yosys.
+fn proof(dir: &Path, console: &Console) -> Result<bool, Error> {
+    let start = Instant::now();
+    let found = prove::folder(dir, PROOF_LIMIT, None, console)?;
+    let modules = &found.report.modules;
+    let proved = modules.iter().filter(|m| m.verdict == Verdict::Proved).count();
+    console.print(format!(
+        "proof      {proved} of {} modules proved in {:.0} s (snug prove {})",
+        modules.len(),
+        start.elapsed().as_secs_f64(),
+        dir.display()
+    ))?;
+    console.print(format!("           {}", found.statement))?;
+    Ok(found.ok())
+}
+
+/// The claims of one processing element of `dataflow`, by Yosys.
+fn prove_element(dataflow: &Dataflow, name: &str, console: &Console) -> Result<sim::prove::Module, Error> {
+    let yosys = tools::find(Tool::Yosys)?;
+    let folder = tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let mut names = Vec::new();
+    for file in generator::emit::verilog(dataflow, &[])? {
+        let path = folder.path().join(&file.name);
+        std::fs::write(&path, file.text).map_err(|source| Error::Write { path, source })?;
+        names.push(file.name);
+    }
+    let options =
+        Options { jobs: 1, timeout: PROOF_LIMIT, work: folder.path().to_path_buf(), module: Some(name.to_owned()) };
+    let _progress = Progress::start(console, format!("Yosys proves {name}"));
+    let report = sim::prove::prove(&yosys, folder.path(), &names, &options, &|_, _, _| {})?;
+    let missing = || Error::Usage { message: format!("there is no module {name}"), help: None };
+    report.modules.into_iter().next().ok_or_else(missing)
+}
+
 /// Narrows the accumulator of the first layer's widest channel by a bit, and sends the digit that needs it.
 fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let network = &digits.model.network;
@@ -300,6 +339,21 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
                 .for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
         }
     }
+    let element = design.dataflow.modules.iter().filter(|m| m.layer == layer.name).find_map(|m| match &m.kind {
+        Kind::MatrixVector(unit) => {
+            let p = unit.pes.iter().position(|pe| pe.rows.contains(&Some(row)))?;
+            Some(format!("{}_{}_pe{p}", design.dataflow.top, m.name))
+        }
+        _ => None,
+    });
+    let element = element.ok_or_else(|| usage("no processing element serves the channel"))?;
+    let broken = prove_element(&narrow, &element, console)?;
+    console.print(match (broken.verdict, &broken.reason) {
+        (Verdict::Refuted, Some(reason)) => {
+            format!("the proof: {element} REFUTED in {:.1} s: {reason}", broken.seconds)
+        }
+        _ => format!("the proof: {element} NOT refuted, which is a defect of snug"),
+    })?;
     let run = cycle::run(&narrow, frame.view(), &cycle::Options::default())?;
     let trap = run.traps.iter().find(|t| t.row == row).or(run.traps.first());
     match trap {
@@ -321,7 +375,14 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
         "cycle engine and Verilator {} on the wrong integers",
         if same { "agree" } else { "DISAGREE" }
     ))?;
-    Ok(if trap.is_some() && same { Outcome::Fine } else { Outcome::Failed })
+    let restored = prove_element(&design.dataflow, &element, console)?;
+    let proved = restored.verdict == Verdict::Proved;
+    console.print(format!(
+        "with the bit restored: {element} {}",
+        if proved { "proved" } else { "NOT proved, which is a defect of snug" }
+    ))?;
+    let refuted = broken.verdict == Verdict::Refuted;
+    Ok(if trap.is_some() && same && refuted && proved { Outcome::Fine } else { Outcome::Failed })
 }
 
 fn list(outputs: ArrayView2<i64>) -> String {

@@ -20,7 +20,7 @@ use crate::output_dir::OutputDirError;
 /// Wrong usage or input.
 const INPUT: u8 = 2;
 /// A tool is missing, crashed or could not decide.
-const TOOL: u8 = 3;
+pub const TOOL: u8 = 3;
 
 /// An error made ready to be shown.
 #[derive(Debug)]
@@ -126,7 +126,11 @@ impl Diagnostic for Report {
 impl From<&Error> for Report {
     fn from(error: &Error) -> Self {
         let (code, help) = describe(error);
-        let exit = if matches!(error, Error::Tool(_) | Error::Verilator(_) | Error::Yosys(_)) { TOOL } else { INPUT };
+        let exit = if matches!(error, Error::Tool(_) | Error::Verilator(_) | Error::Yosys(_) | Error::Prove(_)) {
+            TOOL
+        } else {
+            INPUT
+        };
         Report { exit, code, message: message(error), help, blockers: blockers(error) }
     }
 }
@@ -183,6 +187,7 @@ fn describe(error: &Error) -> (&'static str, Option<String>) {
         Error::Cycle(_) => ("cycle", None),
         Error::Verilator(e) => ("verilator", tool_advice(e)),
         Error::Yosys(e) => ("yosys", tool_advice(e)),
+        Error::Prove(e) => prove(e),
         Error::Store { .. } => ("network::damaged", Some("make it again from its .onnx file".to_owned())),
         Error::Data(e) => data(e),
         Error::Codes(e) => codes(e),
@@ -193,6 +198,13 @@ fn describe(error: &Error) -> (&'static str, Option<String>) {
         Error::OutputDir(e) => output_dir(e),
         Error::Write { .. } | Error::Stdout(_) => ("write", None),
         Error::Usage { help, .. } => ("usage", help.clone()),
+    }
+}
+
+fn prove(error: &sim::prove::ProveError) -> (&'static str, Option<String>) {
+    match error {
+        sim::prove::ProveError::Tool(e) => ("yosys", e.advice()),
+        _ => ("prove", None),
     }
 }
 

@@ -58,6 +58,9 @@ pub enum Error {
     /// Yosys failed.
     #[error(transparent)]
     Yosys(#[from] sim::yosys::YosysError),
+    /// The proof could not be run.
+    #[error(transparent)]
+    Prove(#[from] sim::prove::ProveError),
     /// A generated folder that cannot be written.
     #[error(transparent)]
     OutputDir(#[from] OutputDirError),

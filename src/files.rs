@@ -19,6 +19,14 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
         .map_err(|e| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() }.into())
 }
 
+/// The text file at `path`.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| DataError::Read { path: path.to_path_buf(), source }.into())
+}
+
 /// Writes a file by way of one beside it, so that there is a whole file or none.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ mod inspect;
 mod model;
 mod output_dir;
 mod progress;
+mod prove;
 mod quantize;
 mod simulate;
 mod suggest;
@@ -61,6 +62,7 @@ enum Command {
     Generate(generate::Args),
     Quantize(quantize::Args),
     Simulate(simulate::Args),
+    Prove(prove::Args),
     Synth(synth::Args),
     Demo(demo::Args),
     Doctor(doctor::Args),
@@ -80,6 +82,8 @@ pub enum Outcome {
     Fine,
     /// A check failed: exit code 1.
     Failed,
+    /// A tool could not decide: exit code 3.
+    Undecided,
 }
 
 fn main() -> ExitCode {
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
     match run(cli.command, &console) {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Undecided) => ExitCode::from(diagnostic::TOOL),
         Err(e) => {
             let report = Report::from(&e);
             show(&report, &console);
@@ -107,6 +112,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
+        Command::Prove(args) => prove::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),

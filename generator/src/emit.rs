@@ -3,6 +3,7 @@
 mod array;
 mod expression;
 mod fixed;
+mod formal;
 mod heap;
 mod label_select;
 mod map;
@@ -59,10 +60,9 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             Kind::Map(m) => {
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
-                add(
-                    name.clone(),
-                    templates.render(&map::context(&name, m, input, output, module.input() == StreamId(0)))?,
-                );
+                let mut context = map::context(&name, m, input, output, module.input() == StreamId(0));
+                context.formal = templates.render(&formal::island::map(&dataflow.top, m, input, output))?;
+                add(name.clone(), templates.render(&context)?);
             }
             Kind::MatrixVector(unit) => {
                 if let Some(plan) = &unit.array {
@@ -75,16 +75,48 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                     if let Some(plan) = &unit.pes[p].heap {
                         context.heap = templates.render(&heap::context(plan, &unit.pes[p].reduction))?;
                     }
+                    // Compressed sums and arrays have no adder nodes to make claims of.
+                    if unit.pes[p].heap.is_none() && unit.array.is_none() {
+                        let claims = formal::processing_element::context(&dataflow.top, &name, unit, p, input, output);
+                        context.formal = templates.render(&claims)?;
+                    }
                     add(pe, templates.render(&context)?);
                 }
-                add(name.clone(), templates.render(&matrix_vector::context(&name, module, unit, input, output))?);
+                let mut context = matrix_vector::context(&name, module, unit, input, output);
+                context.formal = templates.render(&formal::unit::context(&dataflow.top, unit, &name, input, output))?;
+                context.formal_modules =
+                    templates.render(&formal::protocol::context(&dataflow.top, &name, unit, input))?;
+                add(name.clone(), templates.render(&context)?);
             }
             Kind::LabelSelect(select) => {
-                add(name.clone(), templates.render(&label_select::context(&name, select, input, output))?);
+                let mut context = label_select::context(&name, select, input, output);
+                context.formal = templates.render(&formal::island::label(&dataflow.top, select, input, output))?;
+                add(name.clone(), templates.render(&context)?);
             }
         }
     }
-    add(dataflow.top.clone(), templates.render(&top::context(dataflow, about.to_vec()))?);
+    let mut context = top::context(dataflow, about.to_vec());
+    context.formal = templates.render(&formal::top(dataflow))?;
+    for (id, stream) in dataflow.streams.iter().enumerate() {
+        let writer = dataflow.modules.iter().find(|m| m.outputs.contains(&StreamId(id)));
+        let queue = writer.map_or(0, crate::dataflow::Module::queue_depth);
+        // An input map takes every pattern on the pins: nothing is assumed of them.
+        let mapped = dataflow
+            .modules
+            .iter()
+            .any(|m| id == 0 && m.inputs.contains(&StreamId(id)) && matches!(m.kind, Kind::Map(_)));
+        let stream = if mapped { &formal::unlimited(stream) } else { stream };
+        context.formal_modules += &templates.render(&formal::stream(&dataflow.top, stream, queue))?;
+    }
+    for module in &dataflow.modules {
+        if let Some((claims, units)) = formal::connector::context(dataflow, module) {
+            if let Some(units) = units {
+                context.formal_modules += &templates.render(&units)?;
+            }
+            context.formal_modules += &templates.render(&claims)?;
+        }
+    }
+    add(dataflow.top.clone(), templates.render(&context)?);
     // Modules refer to the fixed ones by their plain names; here they all get the prefix.
     let file = |(name, text): (String, String)| VerilogFile {
         name: format!("{name}.v"),

@@ -136,6 +136,23 @@ impl Reduction {
     }
 }
 
+/// Interval of each of `nodes` in each fold, from the weights and inputs as in [`Reduction::plan`]. It takes the graph
+/// from the nodes and nothing else: their own intervals and widths are not looked at.
+pub fn fold_intervals(nodes: &[Node], weights: &[Vec<i64>], inputs: &[Vec<Range>]) -> Vec<Vec<Range>> {
+    let mut per_fold: Vec<Vec<Range>> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        let folds = match node.operation {
+            Operation::Product { lane } => products(weights, inputs, lane),
+            Operation::Add { left, right } => {
+                per_fold[left].iter().zip(&per_fold[right]).map(|(a, b)| sum(*a, *b)).collect()
+            }
+            Operation::Delay { of } => per_fold[of].clone(),
+        };
+        per_fold.push(folds);
+    }
+    per_fold
+}
+
 /// Interval of a lane's product in every fold.
 fn products(weights: &[Vec<i64>], inputs: &[Vec<Range>], lane: usize) -> Vec<Range> {
     weights.iter().enumerate().map(|(f, w)| scaled(inputs[f % inputs.len()][lane], w[lane])).collect()

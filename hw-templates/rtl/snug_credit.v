@@ -28,6 +28,9 @@ module snug_credit #(
     input  wire take,
     output wire available,
     input  wire give
+`ifdef FORMAL
+    , output wire [31:0] f_count   // credits left, for the claims of whoever uses them
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -77,6 +80,8 @@ module snug_credit #(
     end
 
 `ifdef FORMAL
+    assign f_count = {{(32-COUNT){1'b0}}, count_reg};
+
     // Nothing is assumed about the environment, nor about the state before the first reset; everything below is
     // claimed from the first edge with aresetn low onwards.
     reg f_live = 1'b0;

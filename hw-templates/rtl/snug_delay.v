@@ -15,6 +15,9 @@ module snug_delay #(
     input  wire             aresetn,
     input  wire [WIDTH-1:0] d,
     output wire [WIDTH-1:0] q
+`ifdef FORMAL
+    , output wire [WIDTH*CYCLES-1:0] f_stages   // all stages, for the claims of whoever uses the line
+`endif
 );
 
     // Stage 0 in the low bits; `line` is the input with the stages it goes through.
@@ -30,6 +33,16 @@ module snug_delay #(
         if ((RESET != 0) & ~aresetn)
             stage_reg <= {WIDTH*CYCLES{1'b0}};
     end
+
+`ifdef FORMAL
+    assign f_stages = stage_reg;
+
+    // After an edge with aresetn low nothing of what came in before is left, where that is promised.
+    reg f_cleared = 1'b0;
+    always @(posedge aclk) f_cleared <= ~aresetn;
+    always @* if (f_cleared & (RESET != 0))
+        assert (stage_reg == {WIDTH*CYCLES{1'b0}});
+`endif
 
 endmodule
 

@@ -33,6 +33,14 @@ module snug_fifo #(
     output wire [WIDTH-1:0] m_axis_tdata,
     output wire             m_axis_tvalid,
     input  wire             m_axis_tready
+`ifdef FORMAL
+    // For the claims of whoever uses the queue: the beats held, and one of them (any one: see f_index below).
+    , output wire [31:0]      f_level    // beats held
+    , output wire             f_inside   // the chosen beat is one of them
+    , output wire [31:0]      f_ahead    // how many leave before it
+    , output wire [WIDTH-1:0] f_chosen   // its data
+    , output wire             f_leaves   // it stands at the exit
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -109,6 +117,8 @@ module snug_fifo #(
     end
 
 `ifdef FORMAL
+    assign f_level = {{(32-LEVEL){1'b0}}, level_reg};
+
     // Nothing is assumed about the environment, nor about the state before the first reset; everything below is
     // claimed from the first edge with aresetn low onwards.
     reg f_live = 1'b0;
@@ -146,9 +156,12 @@ module snug_fifo #(
     end
 
     // Where the beat numbered f_index lies, if it is inside.
-    wire [LEVEL-1:0] f_ahead  = f_index - f_out;
-    wire             f_inside = f_ahead < level_reg;
-    wire [LEVEL:0]   f_place  = {{(LEVEL+1-ADDR){1'b0}}, read_reg} + {1'b0, f_ahead};
+    wire [LEVEL-1:0] f_ahead_number = f_index - f_out;
+    assign f_inside = f_ahead_number < level_reg;
+    assign f_ahead  = {{(32-LEVEL){1'b0}}, f_ahead_number};
+    assign f_chosen = f_data;
+    assign f_leaves = valid_reg & (f_out == f_index);
+    wire [LEVEL:0]   f_place  = {{(LEVEL+1-ADDR){1'b0}}, read_reg} + {1'b0, f_ahead_number};
     wire [LEVEL:0]   f_slot   = (f_place >= {1'b0, FULL}) ? f_place - {1'b0, FULL} : f_place;
     wire [LEVEL:0]   f_head   = {{(LEVEL+1-ADDR){1'b0}}, read_reg} + {1'b0, level_reg};
     wire [LEVEL:0]   f_write  = (f_head >= {1'b0, FULL}) ? f_head - {1'b0, FULL} : f_head;
@@ -171,7 +184,7 @@ module snug_fifo #(
             end
 
             // Data integrity: as seen outside, then the invariant inside that makes it inductive.
-            if (valid_reg & (f_out == f_index))
+            if (f_leaves)
                 assert (m_axis_tdata == f_data);
             if (f_inside)
                 assert (mem[f_slot[ADDR-1:0]] == f_data);

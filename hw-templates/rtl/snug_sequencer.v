@@ -37,6 +37,9 @@ module snug_sequencer #(
     output wire                    last,      // synapse fold SYNAPSE_FOLDS - 1: produces a beat
 
     input  wire                    give       // a beat left the exit queue
+`ifdef FORMAL
+    , output wire [31:0]           f_credits  // credits left, for the claims of whoever uses them
+`endif
 );
 
     // The same numbers at the widths of the registers they meet.
@@ -66,6 +69,9 @@ module snug_sequencer #(
         .take(fire & last),
         .available(available),
         .give(give)
+`ifdef FORMAL
+        , .f_count(f_credits)
+`endif
     );
 
     always @* begin
@@ -102,6 +108,48 @@ module snug_sequencer #(
             again_reg   <= 1'b0;
         end
     end
+
+`ifdef FORMAL
+    // Nothing is assumed about the environment, nor about the state before the first reset.
+    reg f_live = 1'b0;
+    reg f_taken, f_took;      // the last edge took a fold; it had aresetn high
+    reg [NEURON_BITS-1:0]  f_neuron;
+    reg [SYNAPSE_BITS-1:0] f_synapse;
+
+    always @(posedge aclk) begin
+        f_taken   <= fire;
+        f_took    <= aresetn;
+        f_neuron  <= neuron_reg;
+        f_synapse <= synapse_reg;
+        if (!aresetn)
+            f_live <= 1'b1;
+    end
+
+    // The order of the folds, said once more: synapse folds inside neuron folds, round and round.
+    wire f_row_end   = (f_synapse == LAST_SYNAPSE);
+    wire f_frame_end = f_row_end & (f_neuron == LAST_NEURON);
+
+    always @* begin
+        if (f_live) begin
+            assert (neuron_reg <= LAST_NEURON);
+            assert (synapse_reg <= LAST_SYNAPSE);
+            assert (again_reg == (neuron_reg != {NEURON_BITS{1'b0}}));
+            assert ({32'd0, fold_reg} == {32'd0, neuron_reg} * SYNAPSE_FOLDS + {32'd0, synapse_reg});
+            assert (fire == (available & (again_reg | s_axis_tvalid)));
+            assert (!(replay & s_axis_tready));
+            if (!f_took) begin
+                assert (neuron_reg == {NEURON_BITS{1'b0}});
+                assert (synapse_reg == {SYNAPSE_BITS{1'b0}});
+            end else if (!f_taken) begin
+                assert (neuron_reg == f_neuron);
+                assert (synapse_reg == f_synapse);
+            end else begin
+                assert (synapse_reg == (f_row_end ? {SYNAPSE_BITS{1'b0}} : f_synapse + 1'b1));
+                assert (neuron_reg == (f_frame_end ? {NEURON_BITS{1'b0}} : f_row_end ? f_neuron + 1'b1 : f_neuron));
+            end
+        end
+    end
+`endif
 
 endmodule
 

@@ -33,6 +33,12 @@ module snug_width_converter #(
     output wire [OUTPUT_UNITS*UNIT_WIDTH-1:0] m_axis_tdata,
     output wire                               m_axis_tvalid,
     input  wire                               m_axis_tready
+`ifdef FORMAL
+    // For the claims of whoever uses it.
+    , output wire [31:0]                        f_level   // units held
+    , output wire [31:0]                        f_beat    // number of the next beat of the vector
+    , output wire [CAPACITY*UNIT_WIDTH-1:0]     f_held    // the units, the oldest in the low bits
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -138,6 +144,75 @@ module snug_width_converter #(
             valid_reg <= 1'b0;
         end
     end
+
+`ifdef FORMAL
+    assign f_level = {{(32-LEVEL){1'b0}}, level_reg};
+    assign f_beat  = {{(32-COUNT){1'b0}}, beat_reg};
+    assign f_held  = data_reg;
+
+    // Nothing is assumed about the environment, nor about the state before the first reset; everything below is
+    // claimed from the first edge with aresetn low onwards.
+    reg f_live = 1'b0;
+    reg f_ran;   // the last edge had aresetn high
+
+    // Units are numbered as they enter and as they leave, modulo 2^LEVEL; at most CAPACITY < 2^LEVEL are inside, so no
+    // two of them share a number. f_index is any one number: the unit that leaves under it must carry the data that
+    // entered under it (0 where it is padding). That is: nothing lost, doubled, reordered or altered.
+    wire [LEVEL-1:0]      f_index = $anyconst;
+    reg  [LEVEL-1:0]      f_in, f_out;
+    reg  [UNIT_WIDTH-1:0] f_data;
+    wire [LEVEL-1:0]      f_enters = f_index - f_in;    // which unit of the beat that enters has that number
+    wire [LEVEL-1:0]      f_ahead  = f_index - f_out;
+    wire [LEVEL-1:0]      f_count  = last ? APPEND_LAST : APPEND;
+
+    // The unit of the beat, said once more: data, or padding behind it.
+    wire [31:0]           f_enters_wide = {{(32-LEVEL){1'b0}}, f_enters};
+    wire                  f_is_data     = (f_enters_wide < (last ? LAST_DATA : INPUT_UNITS));
+    wire [UNIT_WIDTH-1:0] f_unit        = s_axis_tdata[(f_is_data ? f_enters_wide : 0)*UNIT_WIDTH +: UNIT_WIDTH];
+
+    // What the module showed before the last edge.
+    reg                               f_waiting = 1'b0;
+    reg [OUTPUT_UNITS*UNIT_WIDTH-1:0] f_waiting_data;
+
+    always @(posedge aclk) begin
+        if (push)
+            f_in <= f_in + f_count;
+        if (pop)
+            f_out <= f_out + REMOVE;
+        if (push & (f_enters < f_count))
+            f_data <= f_is_data ? f_unit : {UNIT_WIDTH{1'b0}};
+
+        f_waiting      <= valid_reg & ~m_axis_tready;
+        f_waiting_data <= m_axis_tdata;
+        f_ran          <= aresetn;
+
+        if (!aresetn) begin
+            f_live    <= 1'b1;
+            f_in      <= {LEVEL{1'b0}};
+            f_out     <= {LEVEL{1'b0}};
+            f_waiting <= 1'b0;
+        end
+    end
+
+    localparam [31:0]      CAPACITY_WIDE = CAPACITY;
+    localparam [LEVEL-1:0] ALL           = CAPACITY_WIDE[LEVEL-1:0];
+
+    always @* begin
+        if (f_live) begin
+            assert (level_reg <= ALL);
+            assert (level_reg == f_in - f_out);
+            assert (beat_reg <= LAST_BEAT);
+            assert (valid_reg == (level_reg >= REMOVE));
+            assert (ready_reg == (f_ran & (level_reg <= ROOM)));
+            if (f_waiting) begin
+                assert (valid_reg);
+                assert (m_axis_tdata == f_waiting_data);
+            end
+            if (f_ahead < level_reg)
+                assert (data_reg[f_ahead*UNIT_WIDTH +: UNIT_WIDTH] == f_data);
+        end
+    end
+`endif
 
 endmodule
 

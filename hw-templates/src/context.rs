@@ -3,9 +3,12 @@
 use serde::Serialize;
 
 use crate::Template;
+use crate::formal::{
+    ConnectorFormal, IslandFormal, ProcessingElementFormal, ProtocolFormal, StreamRange, TopFormal, UnitFormal,
+};
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 11] = [
+pub(crate) const ALL: [(&str, &str); 18] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -17,16 +20,24 @@ pub(crate) const ALL: [(&str, &str); 11] = [
     (crate::HeapSum::NAME, crate::HeapSum::TEXT),
     (crate::UnrolledArray::NAME, crate::UnrolledArray::TEXT),
     (crate::UnrolledStream::NAME, crate::UnrolledStream::TEXT),
+    (ProcessingElementFormal::NAME, ProcessingElementFormal::TEXT),
+    (ProtocolFormal::NAME, ProtocolFormal::TEXT),
+    (StreamRange::NAME, StreamRange::TEXT),
+    (UnitFormal::NAME, UnitFormal::TEXT),
+    (IslandFormal::NAME, IslandFormal::TEXT),
+    (ConnectorFormal::NAME, ConnectorFormal::TEXT),
+    (TopFormal::NAME, TopFormal::TEXT),
 ];
 
 macro_rules! template {
     ($context:ident, $file:literal) => {
-        impl Template for $context {
+        impl crate::Template for $context {
             const NAME: &'static str = $file;
             const TEXT: &'static str = include_str!(concat!("../templates/", $file));
         }
     };
 }
+pub(crate) use template;
 
 template!(ProcessingElement, "processing_element.v.tera");
 template!(MatrixVector, "matrix_vector.v.tera");
@@ -101,6 +112,10 @@ pub struct ProcessingElement {
     pub direction: Option<Direction>,
     /// Expression of the result.
     pub y: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
+    /// Whether only the claims need the fold.
+    pub formal_fold: bool,
 }
 
 /// A port with its comment.
@@ -236,6 +251,10 @@ pub struct MatrixVector {
     pub sums_bits: usize,
     /// Processing elements.
     pub pes: Vec<PeInstance>,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
+    /// Modules that the claims need, under `ifdef FORMAL`.
+    pub formal_modules: String,
 }
 
 /// A `snug_delay`.
@@ -264,6 +283,8 @@ pub struct PeInstance {
     pub fold: bool,
     /// What it reads: the beat, or its sum.
     pub x: String,
+    /// Whether it has one under `ifdef FORMAL` only.
+    pub formal_fold: bool,
     /// High bit of its result.
     pub high: usize,
     /// Low bit of its result.
@@ -299,6 +320,8 @@ pub struct Map {
     pub lane_module: String,
     /// Bit ranges of each lane.
     pub lane_ports: Vec<LanePorts>,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The memory that says which function a lane uses.
@@ -402,6 +425,8 @@ pub struct LabelSelect {
     pub tree: Vec<Vec<Compare>>,
     /// Suffix of the tree's root.
     pub root: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The class value of one lane.
@@ -478,6 +503,10 @@ pub struct Top {
     pub m_count: usize,
     /// Whether an input map reports illegal codes.
     pub illegal: bool,
+    /// Modules that the claims need, under `ifdef FORMAL`.
+    pub formal_modules: String,
+    /// Claims, under `ifdef FORMAL`.
+    pub formal: String,
 }
 
 /// The wires of a stream.

@@ -6,11 +6,13 @@
 mod array;
 mod context;
 mod fixed;
+mod formal;
 mod heap;
 
 pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
 pub use fixed::{FIXED, Fixed, XC7};
+pub use formal::*;
 pub use heap::{HeapDelay, HeapRow, HeapSum};
 
 use serde::Serialize;

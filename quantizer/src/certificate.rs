@@ -9,6 +9,8 @@ mod serial;
 mod targets;
 mod verify;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::network::{Network, Source};
@@ -33,6 +35,9 @@ pub struct Certificate {
     pub network_sha256: String,
     /// The file that the network was imported from.
     pub source: Source,
+    /// SHA-256 of each Verilog file that was generated from the network, by path; empty for a network alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// One entry for each layer with accumulators, in the network's order.
     pub layers: Vec<LayerBounds>,
 }
@@ -50,6 +55,7 @@ impl Certificate {
             network: network.name.clone(),
             network_sha256,
             source: network.source.clone(),
+            files: BTreeMap::new(),
             layers: LayerBounds::of_network(network),
         })
     }

@@ -13,10 +13,11 @@ pub fn makefile(top: &str, rtl: &[String]) -> String {
 }
 
 const MAKEFILE: &str = "\
-.PHONY: help sim sim-icarus sim-verilator synth clean
+.PHONY: help sim sim-icarus sim-verilator prove synth clean
 
 help:
 \t@echo 'make sim            the self-checking testbench in Icarus and in Verilator'
+\t@echo 'make prove -j N     no accumulator can overflow: every script in proof/, N at a time'
 \t@echo 'make synth          LUTs by Yosys, synth_xilinx -family xc7 -flatten -nodsp'
 
 sim: sim-icarus sim-verilator
@@ -31,6 +32,14 @@ sim-verilator: build
 \t    --x-assign unique --x-initial unique --Mdir build/verilator --top-module $(TOP)_tb -o $(TOP)_tb tb/testbench.v $(RTL)
 \tbuild/verilator/$(TOP)_tb +verilator+rand+reset+2 +verilator+seed+7 | tee build/verilator.log
 \t@grep -q '^PASS' build/verilator.log
+
+prove: $(patsubst proof/%.ys,build/proof/%.ok,$(wildcard proof/*.ys))
+\t@echo 'PROVED: every claim of the Verilog (what that means: docs/proof.md of snug)'
+
+build/proof/%.ok: proof/%.ys $(RTL)
+\t@mkdir -p build/proof
+\t@yosys -Q -T -q -l build/proof/$*.log -s $< || { echo '$*: NOT proved, see build/proof/$*.log'; exit 1; }
+\t@grep -q 'Induction step proven: SUCCESS!' build/proof/$*.log && echo '$*: proved' && touch $@
 
 synth: build
 \tyosys -l build/synth.log -q -p 'read_verilog $(RTL); synth_xilinx -family xc7 -flatten -nodsp -top $(TOP); tee -o build/stat.txt stat'

@@ -18,7 +18,8 @@ use crate::console::json;
 use crate::error::Error;
 use crate::folding::DATAFLOW;
 use crate::model::{Model, STORED};
-use crate::output_dir::Files;
+use crate::output_dir::{Files, sha256};
+use crate::prove::scripts;
 
 /// `dataflow.json`: the folding, to be passed to `--folding` again, and the modules that it gave.
 #[derive(Serialize)]
@@ -45,7 +46,9 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     }
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
     let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, backend: design.backend, dataflow };
-    let certificate = Certificate::of(network).map_err(stored)?;
+    let mut certificate = Certificate::of(network).map_err(stored)?;
+    certificate.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
+    scripts::add(&mut files);
     let mut text =
         |name: &str, text: String| files.insert(name.to_owned(), (text.trim_end().to_owned() + "\n").into_bytes());
     text("files.f", rtl.join("\n"));

@@ -72,6 +72,7 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
         values,
         root: level[0].clone(),
         tree,
+        formal: String::new(),
     }
 }
 

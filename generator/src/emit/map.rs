@@ -37,6 +37,7 @@ pub fn context(name: &str, map: &Map, input: &Stream, output: &Stream, pins: boo
                 y: span(l, output.encoding.bits as usize),
             })
             .collect(),
+        formal: String::new(),
     }
 }
 

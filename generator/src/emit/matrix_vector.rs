@@ -104,9 +104,12 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
                         format!("sums[{}:{low}]", low + a.outputs[p].bits.len() - 1)
                     },
                 ),
+                formal_fold: folds > 1 && !has_rom(&unit.pes[p]),
                 high: (p + 1) * lane - 1,
                 low: p * lane,
             })
             .collect(),
+        formal: String::new(),
+        formal_modules: String::new(),
     }
 }

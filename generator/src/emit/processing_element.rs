@@ -144,6 +144,8 @@ pub fn context(
         word_bits: pe.word_bits as usize,
         direction,
         y,
+        formal: String::new(),
+        formal_fold: folds > 1 && !has_rom(pe),
     }
 }
 
@@ -158,14 +160,14 @@ pub fn mixed(pe: &Pe) -> bool {
 }
 
 /// Where each lane's weight lies in a ROM word.
-struct Layout {
+pub(super) struct Layout {
     /// Lane, lowest bit, encoding.
     fields: Vec<(usize, usize, Encoding)>,
     bits: usize,
 }
 
 impl Layout {
-    fn of(pe: &Pe, lanes: &[usize]) -> Self {
+    pub(super) fn of(pe: &Pe, lanes: &[usize]) -> Self {
         let mut bits = 0;
         let fields = lanes
             .iter()
@@ -183,7 +185,7 @@ impl Layout {
         pack(self.fields.iter().map(|&(lane, _, e)| (e.encode(weights[lane]), e.bits)))
     }
 
-    fn low(&self, lane: usize) -> usize {
+    pub(super) fn low(&self, lane: usize) -> usize {
         self.fields.iter().find(|f| f.0 == lane).map_or(0, |f| f.1)
     }
 
@@ -251,7 +253,7 @@ fn reads(node: &Node, operand: usize) -> bool {
 }
 
 /// `p<lane>` for products, `s<level>_<number in level>` for adders.
-fn node_name(nodes: &[Node], index: usize) -> String {
+pub(super) fn node_name(nodes: &[Node], index: usize) -> String {
     match nodes[index].operation {
         Operation::Product { lane } => format!("p{lane}"),
         _ => {

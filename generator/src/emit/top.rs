@@ -53,6 +53,8 @@ pub fn context(dataflow: &Dataflow, about: Vec<String>) -> Top {
         m_beats: output.beats(),
         m_count: counter_bits(output.beats() - 1),
         illegal,
+        formal_modules: String::new(),
+        formal: String::new(),
     }
 }
 

@@ -1,0 +1,251 @@
+//! The claims of a processing element: every register holds what it should, at a width that loses nothing.
+
+use hw_templates::{FormalNode, FormalStage, FormalSum, ProcessingElementFormal};
+use quantizer::datatype::Range;
+
+use super::{Tables, protocol, range_module};
+use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
+use crate::emit::expression::{counter_bits, field, resize, word};
+use crate::emit::processing_element::{Layout, has_rom, node_name};
+use crate::reduction::{Node, Operation, fold_intervals};
+
+/// The context of the claims of processing element `index` of the unit called `unit_name`.
+pub fn context(
+    top: &str,
+    unit_name: &str,
+    unit: &MatrixVector,
+    index: usize,
+    input: &Stream,
+    output: &Stream,
+) -> ProcessingElementFormal {
+    let pe = &unit.pes[index];
+    let plan = &pe.reduction;
+    let folds = pe.weights.len();
+    let fold_bits = counter_bits(folds - 1);
+    let neuron_bits = counter_bits(unit.neuron_folds - 1);
+    let stage_count = unit.search.map_or(0, |s| s.bits as usize);
+    // What lies past the vector's end may be anything, and has no weight.
+    let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
+        .map(|s| {
+            (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect()
+        })
+        .collect();
+    let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
+    let mut tables = Tables::default();
+    let nodes = nodes(pe, input, &per_fold, fold_bits, &mut tables);
+
+    // The sum of each row, prefix by prefix.
+    let zero = vec![Range::ZERO; folds];
+    let roots = per_fold.last().unwrap_or(&zero);
+    let mut prefixes = Vec::with_capacity(folds);
+    for row in roots.chunks(unit.synapse_folds) {
+        let mut prefix = Range::ZERO;
+        for fold in row {
+            prefix = Range { lo: prefix.lo + fold.lo, hi: prefix.hi + fold.hi };
+            prefixes.push(prefix);
+        }
+    }
+    let totals: Vec<Range> =
+        prefixes.iter().copied().skip(unit.synapse_folds - 1).step_by(unit.synapse_folds).collect();
+    let hull = prefixes.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+    // At least one bit more than the register and than any value: a wrap shows. The data-type width of the literature
+    // is never below the exact one, and more bits would only cost time.
+    let sum_bits = (plan.accumulator_bits.max(hull.signed_width()).max(root_bits(&plan.nodes)) + 1) as usize;
+    let (lo, hi) = bounds(&mut tables, &prefixes, sum_bits, "f_row_fold", fold_bits);
+    let root = match plan.nodes.last() {
+        Some(node) => signed(&node_name(&plan.nodes, plan.nodes.len() - 1), node, sum_bits as u32),
+        None => format!("{sum_bits}'sd0"),
+    };
+    let stages = stages(unit, pe, &totals, neuron_bits, &mut tables);
+    let lane_bits = output.encoding.bits as usize;
+    ProcessingElementFormal {
+        protocol: format!("{unit_name}_protocol"),
+        levels: unit.tree_levels,
+        fold_bits,
+        neuron_bits,
+        stage_count,
+        weights: weights(pe, fold_bits, &mut tables),
+        fold: if folds > 1 { "fold".into() } else { format!("{fold_bits}'d0") },
+        fold_port: folds > 1 && !has_rom(pe),
+        accumulator: unit.synapse_folds > 1,
+        channels: protocol::channels(unit),
+        folds: (0..=unit.tree_levels).map(|k| k * fold_bits).collect(),
+        neurons: (0..=stage_count).map(|k| k * neuron_bits).collect(),
+        nodes,
+        sum: FormalSum {
+            comment: format!(
+                "The accumulator at {sum_bits} bits, which loses nothing: its register, {} bits, never differs, and each \
+                 prefix of a row lies in its interval.",
+                plan.accumulator_bits
+            ),
+            bits: sum_bits,
+            root,
+            extend: sum_bits - plan.accumulator_bits as usize,
+            lo,
+            hi,
+        },
+        acc_bits: plan.accumulator_bits as usize,
+        stages,
+        index,
+        out_lanes: output.lanes,
+        out_range: range_module(top, output),
+        out_data: lane_in_beat(index, output.lanes, lane_bits),
+        tables: tables.finish(),
+    }
+}
+
+/// The weights of the fold whose x is there, as they stand in a ROM word; empty if there is no ROM.
+fn weights(pe: &Pe, fold_bits: usize, tables: &mut Tables) -> String {
+    if !has_rom(pe) {
+        return String::new();
+    }
+    let lanes = pe.reduction.nodes.iter().filter_map(|n| match n.operation {
+        Operation::Product { lane } => Some(lane),
+        _ => None,
+    });
+    let mut fields: Vec<String> = lanes
+        .map(|lane| {
+            let encoding = pe.weight_encodings[lane];
+            let words: Vec<i64> = pe.weights.iter().map(|w| encoding.encode(w[lane]) as i64).collect();
+            tables.lookup(&words, encoding.bits as usize, "f_x_fold", fold_bits)
+        })
+        .collect();
+    // Lane 0 in the low bits.
+    fields.reverse();
+    format!("{{{}}}", fields.join(", "))
+}
+
+/// `y` at its place in a beat whose other lanes are 0.
+fn lane_in_beat(index: usize, lanes: usize, bits: usize) -> String {
+    let (above, below) = ((lanes - 1 - index) * bits, index * bits);
+    let zero = |n: usize| if n == 0 { String::new() } else { format!("{n}'d0") };
+    let parts: Vec<String> = [zero(above), "y".into(), zero(below)].into_iter().filter(|p| !p.is_empty()).collect();
+    format!("{{{}}}", parts.join(", "))
+}
+
+/// Two's complement bits of a node's value.
+fn node_bits(node: &Node) -> u32 {
+    node.width() + u32::from(!node.signed())
+}
+
+fn root_bits(nodes: &[Node]) -> u32 {
+    nodes.last().map_or(1, node_bits)
+}
+
+/// A node at `bits` bits, which must be more than it has.
+fn signed(name: &str, node: &Node, bits: u32) -> String {
+    resize(name, node.width(), node.signed(), bits)
+}
+
+/// Expressions for both ends of `ranges[index]`.
+fn bounds(tables: &mut Tables, ranges: &[Range], bits: usize, index: &str, index_bits: usize) -> (String, String) {
+    let ends = |end: fn(&Range) -> i64| ranges.iter().map(end).collect::<Vec<i64>>();
+    (tables.lookup(&ends(|r| r.lo), bits, index, index_bits), tables.lookup(&ends(|r| r.hi), bits, index, index_bits))
+}
+
+fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tables: &mut Tables) -> Vec<FormalNode> {
+    let nodes = &pe.reduction.nodes;
+    let lanes: Vec<usize> = nodes
+        .iter()
+        .filter_map(|n| match n.operation {
+            Operation::Product { lane } => Some(lane),
+            _ => None,
+        })
+        .collect();
+    let layout = Layout::of(pe, &lanes);
+    nodes
+        .iter()
+        .zip(per_fold)
+        .enumerate()
+        .map(|(i, (node, ranges))| {
+            let name = node_name(nodes, i);
+            let (operands, value, needed) = match node.operation {
+                Operation::Product { lane } => {
+                    let weight = pe.weight_encodings[lane];
+                    let bits = (wide(input.encoding) + wide(weight)).max(node_bits(node) + 1);
+                    let x = field("x", lane * input.encoding.bits as usize, input.encoding, bits);
+                    // A weight that is a constant is cut to the product's width: here it is whole.
+                    let w = if pe.weights.len() == 1 {
+                        format!("{bits}'sh{}", word(pe.weights[0][lane], bits).bits)
+                    } else {
+                        field("weights_reg", layout.low(lane), weight, bits)
+                    };
+                    (vec![x, w], format!("f_{name}_0 * f_{name}_1"), bits)
+                }
+                Operation::Add { left, right } => {
+                    let bits = node_bits(&nodes[left]).max(node_bits(&nodes[right])).max(node_bits(node)) + 1;
+                    let operand = |o: usize| signed(&node_name(nodes, o), &nodes[o], bits);
+                    (vec![operand(left), operand(right)], format!("f_{name}_0 + f_{name}_1"), bits)
+                }
+                Operation::Delay { of } => {
+                    let bits = node_bits(&nodes[of]).max(node_bits(node)) + 1;
+                    (vec![signed(&node_name(nodes, of), &nodes[of], bits)], format!("f_{name}_0"), bits)
+                }
+            };
+            // The true interval fits even where the plan's is wrong.
+            let hull = ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+            let bits = needed.max(hull.signed_width());
+            let index = format!("f_fold{}", node.stage);
+            let (lo, hi) = bounds(tables, ranges, bits as usize, &index, fold_bits);
+            FormalNode {
+                held: signed(&name, node, bits),
+                name,
+                bits: bits as usize,
+                operands,
+                value,
+                level: node.stage,
+                lo,
+                hi,
+            }
+        })
+        .collect()
+}
+
+/// Two's complement bits of everything that an encoding can carry.
+fn wide(encoding: Encoding) -> u32 {
+    encoding.bits + 1
+}
+
+fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, tables: &mut Tables) -> Vec<FormalStage> {
+    let Some(search) = unit.search else { return Vec::new() };
+    let several = unit.neuron_folds > 1;
+    let hull = totals.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+    let bits = (pe.word_bits.max(pe.reduction.accumulator_bits).max(hull.signed_width()) + 1) as usize;
+    // Words that every value of the row has reached, and words that some value reaches.
+    let counted = |reached: fn(&SearchWords, Range) -> usize| {
+        pe.words.iter().zip(totals).map(|(w, &t)| reached(w, t) as i64).collect::<Vec<i64>>()
+    };
+    let least = counted(|w, t| w.words.iter().take_while(|&&word| word <= t.lo).count());
+    let most = counted(|w, t| w.words.iter().take_while(|&&word| word <= t.hi).count());
+    (0..search.bits as usize)
+        .map(|k| {
+            let trial = search.bits as usize - 1 - k;
+            let neuron = format!("f_neuron{k}");
+            let (lo, hi) = bounds(tables, totals, bits, &neuron, neuron_bits);
+            // Addressed by {neuron fold, count so far}; a single neuron fold needs no address.
+            let mut words = Vec::new();
+            for channel in &pe.words {
+                words.extend((0..1usize << k).map(|count| channel.words[((count << 1 | 1) << trial) - 1]));
+            }
+            let (index, index_bits) = match (several, k) {
+                (true, 0) => (neuron.clone(), neuron_bits),
+                (true, _) => (format!("{{{neuron}, count{k}}}"), neuron_bits + k),
+                (false, 0) => ("1'b0".to_owned(), 1),
+                (false, _) => (format!("count{k}"), k),
+            };
+            let next = format!("f_neuron{}", k + 1);
+            let prefix = |counts: &[i64]| counts.iter().map(|c| c >> trial).collect::<Vec<i64>>();
+            let unsigned = |text: String| text.replace("$signed", "$unsigned").replace("'sh", "'h");
+            FormalStage {
+                index: k,
+                bits,
+                value: resize(&format!("value{k}"), pe.reduction.accumulator_bits, true, bits as u32),
+                lo,
+                hi,
+                word: tables.lookup(&words, bits, &index, index_bits),
+                count_lo: unsigned(tables.lookup(&prefix(&least), k + 1, &next, neuron_bits)),
+                count_hi: unsigned(tables.lookup(&prefix(&most), k + 1, &next, neuron_bits)),
+            }
+        })
+        .collect()
+}

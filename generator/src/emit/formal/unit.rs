@@ -1,0 +1,43 @@
+//! The claims of a matrix-vector unit: its processing elements get what their claims rely on.
+
+use hw_templates::UnitFormal;
+
+use super::{beat_bits, excludes, protocol, queue_module, range_module, watch_module};
+use crate::dataflow::{MatrixVector, Stream};
+use crate::emit::expression::{counter_bits, pack};
+
+/// The context of the claims of the unit called `name`.
+pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream, output: &Stream) -> UnitFormal {
+    let folds = unit.neuron_folds * unit.synapse_folds;
+    let positions = 1usize << counter_bits(folds - 1);
+    let marked = |at: usize| pack((0..positions).map(|f| (u64::from(f < folds && f % unit.synapse_folds == at), 1)));
+    let sum = 2 + unit.tree_levels;
+    UnitFormal {
+        module: name.to_owned(),
+        fold_bits: counter_bits(folds - 1),
+        fold_last: folds - 1,
+        neuron_bits: counter_bits(unit.neuron_folds - 1),
+        synapse_bits: beat_bits(input),
+        neuron_folds: unit.neuron_folds,
+        synapse_folds: unit.synapse_folds,
+        words: (0..unit.synapse_folds).collect(),
+        levels: unit.tree_levels,
+        stages: unit.search.map_or(0, |s| s.bits as usize),
+        accumulator: unit.synapse_folds > 1,
+        channels: protocol::channels(unit),
+        input_watch: watch_module(top, input),
+        input_range: range_module(top, input),
+        ranges: excludes(input),
+        output_range: range_module(top, output),
+        output_queue: queue_module(top, output),
+        simd: input.lanes,
+        pe: output.lanes,
+        queue: unit.queue_depth,
+        positions,
+        first: marked(0),
+        last: marked(unit.synapse_folds - 1),
+        sum,
+        value: sum + usize::from(unit.synapse_folds > 1),
+        pipeline: unit.pipeline(),
+    }
+}

@@ -1,0 +1,127 @@
+//! Every assumption has somebody who promises it: read from the Verilog, module by module.
+
+use std::collections::BTreeMap;
+
+/// An instance in the top, or a processing element in its unit: what each port is tied to.
+struct Instance<'a> {
+    module: &'a str,
+    name: &'a str,
+    ports: BTreeMap<&'a str, &'a str>,
+}
+
+/// What is wrong with the assumptions in these files (path to text); empty if each is what the module on the other side promises.
+///
+/// A module that reads stream S assumes `S_watch`; the top must tie it to the module that promises `S_watch` (itself, or of
+/// what its exit queue lets out), data, valid and ready alike. The first stream needs no promise: the top claims that its wires can carry
+/// nothing else. A unit assumes the ranges of lane p of what its processing element p claims: that must be tied to lane p.
+#[must_use]
+pub fn unpaired(files: &BTreeMap<String, String>) -> Vec<String> {
+    let stem = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v").to_owned();
+    let by_module: BTreeMap<String, &str> = files.iter().map(|(p, t)| (stem(p), t.as_str())).collect();
+    let Some((top, text)) = by_module.iter().find(|(_, t)| t.contains("_watch f_s (")) else {
+        return vec!["no file has the promises of the streams".to_owned()];
+    };
+    let mut wrong = Vec::new();
+    let mut promised: BTreeMap<String, String> = BTreeMap::new();
+    let mut assumed: Vec<(String, String)> = Vec::new();
+    if let Some(first) = stream(text, "_watch f_s (", top) {
+        promised.insert(first, "the pins".to_owned());
+    }
+    let first_module = text.split("\nendmodule").next().unwrap_or_default();
+    for instance in instances(first_module).iter().filter(|i| i.ports.contains_key("s_axis_tdata")) {
+        // A fixed module's claims stand in a module of their own.
+        let claims = format!("{top}_{}_claims", instance.name);
+        let own = match by_module.get(instance.module) {
+            Some(_) if text.contains(&format!("\nmodule {claims} (")) => module(text, &claims),
+            Some(text) => text,
+            None => "",
+        };
+        let (reads, writes) = (
+            stream(own, "_watch f_in (", top),
+            stream(own, "_queue f_queue (", top).or_else(|| stream(own, "_watch f_out (", top)),
+        );
+        let (Some(reads), Some(writes)) = (reads, writes) else {
+            wrong.push(format!("{}: neither promises nor assumptions", instance.name));
+            continue;
+        };
+        for (side, stream) in [("s", &reads), ("m", &writes)] {
+            for wire in ["tdata", "tvalid", "tready"] {
+                let (port, net) = (format!("{side}_axis_{wire}"), format!("{stream}_{wire}"));
+                if instance.ports.get(port.as_str()) != Some(&net.as_str()) {
+                    wrong.push(format!("{}: {port} is not tied to {net}, of which its claims speak", instance.name));
+                }
+            }
+        }
+        promised.insert(writes, instance.name.to_owned());
+        assumed.push((reads, instance.name.to_owned()));
+        wrong.extend(elements(own, &by_module));
+    }
+    wrong.extend(
+        assumed
+            .into_iter()
+            .filter(|(stream, _)| !promised.contains_key(stream))
+            .map(|(stream, reader)| format!("{reader} assumes the ranges of {stream}, and nobody promises them")),
+    );
+    wrong
+}
+
+/// The processing elements of a unit whose result is not tied to the lane of which they claim something.
+fn elements(unit: &str, modules: &BTreeMap<String, &str>) -> Vec<String> {
+    let before = unit.split("`ifdef FORMAL\n    // Claims").next().unwrap_or_default();
+    let mut wrong = Vec::new();
+    for instance in instances(before).iter().filter(|i| i.ports.contains_key("y")) {
+        let Some(element) = modules.get(instance.module) else { continue };
+        if !element.contains("wire sum_exact =") {
+            continue;
+        }
+        let lane = element.split_once("| (f_lane_ok[").and_then(|(_, r)| r.split(']').next()?.parse::<usize>().ok());
+        let width = element.split_once("output wire [").and_then(|(_, r)| r.split(':').next()?.parse::<usize>().ok());
+        let tied = lane.zip(width).map(|(p, w)| format!("y[{}:{}]", (p + 1) * (w + 1) - 1, p * (w + 1)));
+        if tied.is_none() || instance.ports.get("y").copied() != tied.as_deref() {
+            wrong.push(format!("{}: y is not tied to the lane of which it claims something", instance.module));
+        }
+    }
+    wrong
+}
+
+/// The stream S of `<top>_S<suffix>` where it stands in `text`.
+fn stream(text: &str, suffix: &str, top: &str) -> Option<String> {
+    let word = text.split_once(suffix)?.0.split_whitespace().last()?;
+    word.strip_prefix(top)?.strip_prefix('_').map(str::to_owned)
+}
+
+/// The text of one module of a file.
+fn module<'a>(text: &'a str, name: &str) -> &'a str {
+    let from = text.find(&format!("\nmodule {name} (")).unwrap_or(text.len());
+    text[from..].split("\nendmodule").next().unwrap_or_default()
+}
+
+/// Instances as snug prints them: `    <module> [#(...)] <instance> (` and `        .<port>(<net>)` on lines of their own.
+fn instances(text: &str) -> Vec<Instance<'_>> {
+    let mut found: Vec<Instance<'_>> = Vec::new();
+    let mut kind = "";
+    for line in text.lines() {
+        let bare = line.trim_start();
+        if line.len() - bare.len() == 4
+            && (line.ends_with(" (") || line.ends_with("#("))
+            && !bare.starts_with("module ")
+        {
+            let mut words = bare.split_whitespace();
+            let first = words.next().unwrap_or_default();
+            let last = bare.trim_end_matches('(').split_whitespace().last().unwrap_or_default();
+            if line.ends_with("#(") {
+                kind = first;
+            } else {
+                let module = if first == ")" { kind } else { first };
+                found.push(Instance { module, name: last, ports: BTreeMap::new() });
+            }
+        } else if let Some(port) = bare.strip_prefix('.')
+            && let Some((name, net)) = port.split_once('(')
+            && let Some(instance) = found.last_mut()
+        {
+            let net = net.trim_end_matches(',');
+            instance.ports.insert(name, net.strip_suffix(')').unwrap_or(net));
+        }
+    }
+    found
+}

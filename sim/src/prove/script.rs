@@ -1,0 +1,147 @@
+//! The Yosys scripts of a proof, made from the Verilog alone: one for each module that has claims of its own.
+//!
+//! A script reads the files it needs, by paths relative to the generated folder, cuts what other scripts prove, counts
+//! the claims and the assumptions that are left (a proof of nothing, or one with an assumption too many, must not pass), and
+//! runs the induction.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Longest induction tried for a processing element, whose claims need one or two steps.
+const ELEMENT_STEPS: usize = 4;
+
+/// The same for other modules: a search in an input map needs a step for each of its stages.
+const CONTROL_STEPS: usize = 12;
+
+/// What kind of module a job proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A processing element.
+    Element,
+    /// Everything else.
+    Control,
+}
+
+/// One script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The module.
+    pub module: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Paths of the files that are read, as given to [`jobs`].
+    pub files: Vec<String>,
+    /// The design as Yosys is to build it: everything before the solver.
+    prepare: String,
+    /// Folds of a row, for the length of a search for counterexamples.
+    folds: usize,
+}
+
+impl Job {
+    /// The proof by induction. `verify` makes Yosys fail where it is not a proof.
+    #[must_use]
+    pub fn proof(&self, verify: bool) -> String {
+        let verify = if verify { " -verify" } else { "" };
+        let steps = if self.kind == Kind::Element { ELEMENT_STEPS } else { CONTROL_STEPS };
+        format!(
+            "{}sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n",
+            self.prepare, self.module
+        )
+    }
+
+    /// The search for a run that breaks a claim, its ports shown and dumped to the file `vcd`.
+    #[must_use]
+    pub fn search(&self, vcd: &str) -> String {
+        format!(
+            "{}sat -tempinduct-baseonly -prove-asserts -set-assumes -maxsteps {} -show-ports -show-public -dump_vcd \"{vcd}\" {}\n",
+            self.prepare,
+            self.folds + 24,
+            self.module
+        )
+    }
+}
+
+/// The jobs that together prove the accelerator whose Verilog is `files`: path, as the scripts shall name it, to text. Empty if no
+/// file has claims.
+#[must_use]
+pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
+    let module = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v").to_owned();
+    let find = |name: &str| files.keys().find(|p| module(p) == name).cloned();
+    // The top holds the promises of the streams.
+    let Some((top_path, top)) = files.iter().find(|(_, t)| t.contains("_watch f_s (")) else { return Vec::new() };
+    let fixed: Vec<String> = files.keys().filter(|p| module(p).contains("_snug_")).cloned().collect();
+    let shared = |own: &str| {
+        let mut list = fixed.clone();
+        list.extend(find(&format!("{}_lane", module(own))));
+        list.push(own.to_owned());
+        list.push(top_path.clone());
+        list
+    };
+    let mut jobs = Vec::new();
+    for (path, text) in files {
+        let name = module(path);
+        if fixed.contains(path) {
+            continue;
+        }
+        if text.contains("wire sum_exact =") {
+            let unit = text.split_once("_protocol f_protocol").and_then(|(before, _)| before.split_whitespace().last());
+            let mut list = vec![path.clone()];
+            list.extend(unit.and_then(find));
+            list.push(top_path.clone());
+            jobs.push(job(&name, Kind::Element, list, "", body(text, &name), synapse_folds(text)));
+        } else if path == top_path {
+            // What the top holds is proved in jobs of its own: their outputs are free here.
+            jobs.push(job(
+                &name,
+                Kind::Control,
+                vec![path.clone()],
+                &format!("delete {name}/t:{name}_*\n"),
+                body(text, &name),
+                0,
+            ));
+            for claims in top.split("\nmodule ").skip(1).filter_map(|m| m.split_whitespace().next()) {
+                if claims.ends_with("_claims") {
+                    jobs.push(job(claims, Kind::Control, shared(path), "", body(text, claims), 0));
+                }
+            }
+        } else if text.contains("_watch f_in (") {
+            let cut =
+                if text.contains("_protocol f_protocol") { format!("delete t:{name}_pe*\n") } else { String::new() };
+            jobs.push(job(&name, Kind::Control, shared(path), &cut, body(text, &name), 0));
+        }
+    }
+    jobs
+}
+
+fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, folds: usize) -> Job {
+    files.dedup();
+    let mut s =
+        format!("# The claims of {module}: docs/proof.md of snug says what they are. Run from the folder above.\n");
+    for file in &files {
+        let _ = writeln!(s, "read_verilog -formal {file}");
+    }
+    let _ = writeln!(s, "hierarchy -top {module}\nproc -norom\nflatten\n{cut}opt_clean");
+    // A loop prints one statement and makes many claims; assumptions are counted to the last one.
+    let _ = writeln!(s, "select -assert-min {} t:$assert", count(body, "assert "));
+    let _ = writeln!(s, "select -assert-count {} t:$assume", count(body, "assume "));
+    let _ = writeln!(s, "memory_map\nsetundef -undriven -anyseq\nopt -fine");
+    Job { module: module.to_owned(), kind, files, prepare: s, folds }
+}
+
+/// The statements of one module in a file, without comments.
+fn body<'a>(text: &'a str, module: &str) -> &'a str {
+    let start = text.find(&format!("\nmodule {module} (")).unwrap_or(0);
+    let rest = &text[start..];
+    &rest[..rest.find("\nendmodule").unwrap_or(rest.len())]
+}
+
+/// Beats of a row, from the head of a processing element.
+fn synapse_folds(text: &str) -> usize {
+    let number = text.split_once(" neuron x ").and_then(|(_, rest)| rest.split_whitespace().next());
+    number.and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
+/// Statements that begin with `keyword`, comments left out.
+fn count(body: &str, keyword: &str) -> usize {
+    body.lines().map(|line| line.split("//").next().unwrap_or_default().matches(keyword).count()).sum()
+}

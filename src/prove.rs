@@ -1,0 +1,184 @@
+//! `snug prove`: Yosys on the claims in a generated folder's Verilog, and what follows for the certificate.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use sim::prove::{self, Counterexample, Module, Options, Report, Verdict};
+use sim::tools::{self, Tool};
+
+use crate::Outcome;
+use crate::console::Console;
+use crate::error::{Error, ModelError};
+use crate::output_dir;
+use crate::progress::Progress;
+
+pub mod certificate;
+pub mod scripts;
+
+/// Prove that no accumulator of the Verilog can overflow
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A generated folder
+    dir: PathBuf,
+    /// Give up on a module after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1800")]
+    timeout: u64,
+    /// Only this Verilog module
+    #[arg(long, value_name = "NAME")]
+    module: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    ok: bool,
+    tool: &'a str,
+    modules: &'a [Module],
+    counterexample: Option<&'a Counterexample>,
+    /// Assumptions that nobody promises.
+    unpaired: &'a [String],
+    /// Where the certificate says something else than what was proved.
+    certificate: &'a [String],
+    files: &'a std::collections::BTreeMap<String, String>,
+    seconds: f64,
+    statement: String,
+}
+
+/// What a run found, in all.
+pub struct Found {
+    /// Module by module.
+    pub report: Report,
+    /// Where the certificate says something else.
+    pub certificate: Vec<String>,
+    /// The sentence that says what was proved.
+    pub statement: String,
+    /// The tool's version message.
+    pub tool: String,
+}
+
+impl Found {
+    /// Whether all is proved.
+    pub fn ok(&self) -> bool {
+        self.report.ok && self.certificate.is_empty()
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the folder is not a generated one, or Yosys is missing or fails.
+pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
+    if !output_dir::is_ours(&args.dir) {
+        return Err(ModelError::Folder { path: args.dir.clone() }.into());
+    }
+    let start = Instant::now();
+    let found = folder(&args.dir, Duration::from_secs(args.timeout), args.module.clone(), console)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let report = &found.report;
+    if console.json {
+        let document = Document {
+            ok: found.ok(),
+            tool: &found.tool,
+            modules: &report.modules,
+            counterexample: report.counterexample.as_ref(),
+            unpaired: &report.unpaired,
+            certificate: &found.certificate,
+            files: &report.files,
+            seconds,
+            statement: found.statement.clone(),
+        };
+        console.print_json("snug.prove/1", document)?;
+    } else {
+        for line in lines(&found) {
+            console.print(line)?;
+        }
+    }
+    if found.ok() {
+        return Ok(Outcome::Fine);
+    }
+    let refuted = report.modules.iter().any(|m| m.verdict == Verdict::Refuted);
+    if refuted || !report.unpaired.is_empty() || !found.certificate.is_empty() {
+        return Ok(Outcome::Failed);
+    }
+    Ok(Outcome::Undecided)
+}
+
+/// Proves the claims in the folder `dir`.
+///
+/// # Errors
+/// If Yosys is missing or fails, or a file cannot be read.
+pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &Console) -> Result<Found, Error> {
+    let yosys = tools::find(Tool::Yosys)?;
+    let files = scripts::listed(dir)?;
+    let options = Options {
+        jobs: rayon::current_num_threads(),
+        timeout,
+        work: dir.join(output_dir::BUILD).join("proof"),
+        module: module.clone(),
+    };
+    let report = {
+        let progress = Progress::start(console, format!("{}: proving", yosys.banner));
+        let done = |module: &Module, number: usize, all: usize| {
+            progress.say(format!("{number} of {all} modules, last: {} {}", module.name, word(module.verdict)));
+        };
+        prove::prove(&yosys, dir, &files, &options, &done)?
+    };
+    let certificate = if module.is_none() { certificate::differences(dir, &report.files)? } else { Vec::new() };
+    let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner);
+    Ok(Found { report, certificate, statement, tool: yosys.banner.clone() })
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Proved => "proved",
+        Verdict::Unknown => "unknown",
+        Verdict::Refuted => "REFUTED",
+    }
+}
+
+/// What was proved, for which files.
+fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool: &str) -> String {
+    let files: String = report.files.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
+    let hash = output_dir::sha256(files.as_bytes());
+    let count = report.modules.len();
+    let open: Vec<&str> =
+        report.modules.iter().filter(|m| m.verdict != Verdict::Proved).map(|m| m.name.as_str()).collect();
+    if !open.is_empty() {
+        return format!("NOT proved: {} of {count} modules ({})", open.len(), open.join(", "));
+    }
+    if !report.unpaired.is_empty() || !certificate.is_empty() {
+        return "NOT proved: every module keeps its claims, but they do not add up to the whole".to_owned();
+    }
+    if let Some(module) = module {
+        return format!("proved: the claims of module {module}, by induction ({tool}). Not the whole accelerator.");
+    }
+    let elements = report.files.keys().filter(|f| f.contains("_pe")).count();
+    format!(
+        "proved: after the first reset, for every input and every pattern of valid and ready, for ever: no accumulator, adder or \
+         product of the {elements} processing elements loses a bit, each sum stays in the interval of the certificate, and no \
+         beat is lost, doubled or reordered. {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash}.",
+        report.files.len()
+    )
+}
+
+fn lines(found: &Found) -> Vec<String> {
+    let modules = &found.report.modules;
+    let width = modules.iter().map(|m| m.name.len()).max().unwrap_or(0);
+    let mut lines: Vec<String> = modules
+        .iter()
+        .map(|m| {
+            let reason = m.reason.as_ref().map_or_else(String::new, |r| format!("  {r}"));
+            let kept = if m.cached { " (kept)" } else { "" };
+            format!("{:width$}  {:7}  {:6.1} s{kept}{reason}", m.name, word(m.verdict), m.seconds)
+        })
+        .collect();
+    lines.extend(found.report.unpaired.iter().map(|u| format!("assumption without a promise: {u}")));
+    lines.extend(found.certificate.iter().map(|d| format!("certificate: {d}")));
+    for module in modules {
+        if let Some(c) = &module.counterexample {
+            lines.push(format!("counterexample of {}: {}", c.module, c.waves.display()));
+        }
+    }
+    lines.push(found.statement.clone());
+    lines
+}

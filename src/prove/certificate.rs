@@ -1,0 +1,100 @@
+//! What was proved of the Verilog, beside what the certificate says of the network.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use num_bigint::BigInt;
+use quantizer::certificate::Certificate;
+use serde::Deserialize;
+use sim::prove::intervals;
+
+use crate::error::Error;
+use crate::files::read_json;
+
+/// What is needed of `dataflow.json`.
+#[derive(Deserialize)]
+struct DataflowFile {
+    dataflow: Dataflow,
+}
+
+#[derive(Deserialize)]
+struct Dataflow {
+    top: String,
+    modules: Vec<Module>,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    name: String,
+    layer: String,
+    kind: Unit,
+}
+
+#[derive(Deserialize)]
+struct Unit {
+    #[serde(default)]
+    synapse_folds: usize,
+    #[serde(default)]
+    pes: Vec<Element>,
+}
+
+#[derive(Deserialize)]
+struct Element {
+    rows: Vec<Option<usize>>,
+}
+
+/// Where the certificate in `dir` and the claims of the Verilog differ: `hashes` are those of the files that were proved.
+///
+/// Each running sum that a processing element claims must lie within the certificate's interval of its channel, and its
+/// register must hold that interval; the certificate must name these very files.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+    let certificate: Certificate = read_json(&dir.join("certificate.json"))?;
+    let DataflowFile { dataflow } = read_json(&dir.join("dataflow.json"))?;
+    let stored = dir.join(crate::model::STORED);
+    let network = quantizer::store::load(&stored).map_err(|source| Error::Store { path: stored.clone(), source })?;
+    let derived = quantizer::certificate::verify(&network, &certificate)
+        .map_err(|source| Error::Store { path: stored.clone(), source })?;
+    let mut found: Vec<String> = derived.iter().map(ToString::to_string).collect();
+    for (name, hash) in hashes {
+        if certificate.files.get(name) != Some(hash) {
+            found.push(format!("{name} is not the file that it names"));
+        }
+    }
+    for module in &dataflow.modules {
+        for (p, element) in module.kind.pes.iter().enumerate() {
+            let name = format!("rtl/{}_{}_pe{p}.v", dataflow.top, module.name);
+            let text = crate::files::read_text(&dir.join(&name))?;
+            let folds = element.rows.len() * module.kind.synapse_folds;
+            let claims = intervals::claimed(&text, folds).zip(intervals::register_bits(&text));
+            let layer = certificate.layers.iter().find(|l| l.name == module.layer);
+            let (Some((sums, bits)), Some(layer)) = (claims, layer) else {
+                found.push(format!("{name}: nothing to compare with"));
+                continue;
+            };
+            for (fold, row) in element.rows.iter().enumerate() {
+                let Some(channel) = row.and_then(|r| layer.channels.get(r)) else { continue };
+                let prefixes = &sums[fold * module.kind.synapse_folds..(fold + 1) * module.kind.synapse_folds];
+                let inside = prefixes
+                    .iter()
+                    .all(|r| BigInt::from(r.lo) >= channel.prefix.min && BigInt::from(r.hi) <= channel.prefix.max);
+                if !inside {
+                    found.push(format!(
+                        "layer '{}', channel {}: proved is a wider interval than [{}, {}]",
+                        layer.name,
+                        row.unwrap_or_default(),
+                        channel.prefix.min,
+                        channel.prefix.max
+                    ));
+                }
+                let holds = prefixes.iter().all(|r| r.signed_width() <= bits);
+                if !holds {
+                    found.push(format!("{name}: a register of {bits} bits does not hold what it claims"));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
