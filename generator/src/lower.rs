@@ -102,7 +102,7 @@ impl Builder<'_> {
             Work::Matrix(matrix) => {
                 // `resolve` knows every layer with weights.
                 let folding = folding.unwrap_or(LayerFolding { pe: 1, simd: 1 });
-                self.matrix(stage, matrix, folding, input)?
+                self.matrix(stage, matrix, folding, input)
             }
             Work::Requant(steps) => self.requant(stage, steps, input),
             Work::Pool { window, sum } => self.pool(stage, window, *sum, input),

@@ -25,6 +25,7 @@ pub mod grid;
 pub mod input;
 pub mod interval;
 pub mod join;
+pub mod layout;
 pub mod moves;
 pub mod names;
 pub mod number;
@@ -282,6 +283,9 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     let votes: Vec<String> = signal.links.iter().flat_map(|l| l.sources.iter().cloned()).collect();
     if let Some(own) = behind.and_then(|i| walk.builder.votes.get_mut(&i)) {
         own.behind = votes;
+    }
+    if signal.channels_last {
+        return Err(Refusal::new("its channels come last", "end with a Transpose to channels first"));
     }
     let codes = codes::codes(&mut walk.builder, signal, "output", false)?;
     walk.builder.tensors[codes.tensor.0].scale = codes.scales_of(walk.builder.channels(codes.tensor));

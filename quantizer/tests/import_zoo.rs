@@ -136,12 +136,17 @@ fn jet_tagging() {
 }
 
 #[test]
-fn convolutions_are_refused_all_at_once() {
-    let Some(path) = model("brevitas_cnn_w4a4.onnx") else { return };
-    let refused = import(&path, &ImportOptions::default());
-    let Err(ImportError::Blocked { blockers, .. }) = refused else { panic!("{refused:?}") };
-    let ops: Vec<_> = blockers.iter().map(|b| b.op.as_str()).collect();
-    assert_eq!(ops, ["Conv", "MaxPool", "Conv", "MaxPool", "Conv"]);
+fn convolutions() {
+    let Some(cnn) = imported("brevitas_cnn_w4a4.onnx", &ImportOptions::default()) else { return };
+    let n = &cnn.network;
+    let matrix = n.layers.iter().filter(|l| matches!(l.op, Op::Conv(_) | Op::Dense(_)));
+    let found: Vec<_> = matrix.map(|l| (l.name.as_str(), &n.tensor(l.output).shape[..])).collect();
+    let expected: [(&str, &[usize]); 4] =
+        [("f.2", &[8, 28, 28]), ("f.6", &[16, 14, 14]), ("f.10", &[16, 5, 5]), ("f.13", &[10])];
+    assert_eq!(found, expected);
+    // The classes' scales have no common grid that fits: a rounded one does.
+    let grid = n.label_grid.as_ref().unwrap();
+    assert!(grid.multiplier.iter().all(|m| (1 << 10..1 << 42).contains(m)), "{grid:?}");
 }
 
 /// The largest network of the zoo is in tests/exhaustive.rs.

@@ -70,13 +70,15 @@ pub struct Options {
     pub record: bool,
     /// Cycles without any handshake after which the run is given up as a deadlock.
     pub quiet_cycles: u64,
+    /// Whether values are computed. Without them only handshakes move, in the same cycles: timing does not depend on data.
+    pub values: bool,
     /// Cycles that the source takes for a frame, its beats spread evenly; as fast as it can if `None`.
     pub pace: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000, pace: None }
+        Options { stall: Stall::NONE, record: false, quiet_cycles: 100_000, values: true, pace: None }
     }
 }
 
@@ -193,7 +195,8 @@ pub enum CycleError {
 /// register wraps, as hardware would, and [`Run::traps`] says so.
 pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) -> Result<Run, CycleError> {
     let source = Source::new(dataflow, inputs)?;
-    let mut machines: Vec<Machine> = dataflow.modules.iter().map(|m| Machine::new(dataflow, m)).collect();
+    let mut machines: Vec<Machine> =
+        dataflow.modules.iter().map(|m| Machine::new(dataflow, m, options.values)).collect();
     let streams = dataflow.streams.len();
     let output = dataflow.output_stream();
     let expected = inputs.nrows() * output.beats();

@@ -1,14 +1,15 @@
 //! How deep the queues of forks must be: branches of different latency meet again at a join, and the faster one waits in
 //! its queue.
 //!
-//! The dataflow runs with queues that hold a whole frame, its source slowed down to the interval, until the third frame has
-//! left. A queue that is one place deeper than it was ever full is never full: such a dataflow does the same in the same
-//! cycles. The run with the new depths is made, and must show that.
+//! First the dataflow runs with queues that hold a whole frame, its source slowed down to the interval: how full a queue
+//! gets is what its branches need. With a source that is not slowed down, more may be under way; places are added until
+//! frames come as fast as with the large queues. No depth is taken without a run that shows this, so that a deadlock is
+//! excluded: handshakes do not depend on data, and a run that is periodic goes on for ever.
 
 use ndarray::Array2;
 use thiserror::Error;
 
-use generator::dataflow::{Dataflow, Kind};
+use generator::dataflow::{Dataflow, Kind, Module};
 
 use crate::cycle::{self, CycleError, Options};
 
@@ -30,8 +31,8 @@ pub enum FifoError {
     },
 }
 
-/// Frames that are run: one to fill, two to see the interval.
-const FRAMES: usize = 3;
+/// Frames that are run: some to fill, two to see the interval.
+const FRAMES: usize = 5;
 
 /// Sets the depth of every fork's queues in `dataflow` to what its branches need. Nothing happens without forks.
 ///
@@ -41,8 +42,44 @@ pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
     if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
         return Ok(());
     }
-    let interval = dataflow.interval();
-    // Values never influence timing: any frame that the pins can carry will do.
+    let frames = frames(dataflow);
+    let tokens = Options { values: false, ..Options::default() };
+    let interval = |d: &Dataflow| -> Result<u64, FifoError> {
+        Ok(cycle::run(d, frames.view(), &tokens)?.interval(d).unwrap_or(0))
+    };
+    let unbounded = interval(dataflow)?;
+    let paced = Options { pace: Some(dataflow.interval()), ..tokens };
+    let needed = cycle::run(dataflow, frames.view(), &paced)?.forks;
+    let most: Vec<[usize; 2]> = dataflow.modules.iter().map(depths).collect();
+    let mut extra = 1;
+    loop {
+        for ((module, needed), most) in dataflow.modules.iter_mut().zip(&needed).zip(&most) {
+            if let Kind::Fork(fork) = &mut module.kind {
+                // At least two: one place passes a beat every other cycle only.
+                fork.depths = [0, 1].map(|q| (needed[q] + extra).clamp(2, most[q]));
+            }
+        }
+        let bounded = interval(dataflow)?;
+        if bounded <= unbounded {
+            return Ok(());
+        }
+        // At the most everything is as in the unbounded run.
+        if dataflow.modules.iter().map(depths).eq(most.iter().copied()) {
+            return Err(FifoError::Slower { bounded, unbounded });
+        }
+        extra *= 2;
+    }
+}
+
+fn depths(module: &Module) -> [usize; 2] {
+    match &module.kind {
+        Kind::Fork(fork) => fork.depths,
+        _ => [0, 0],
+    }
+}
+
+/// Frames of values that the pins can carry; which ones does not matter.
+fn frames(dataflow: &Dataflow) -> Array2<i64> {
     let input = dataflow.input();
     let mut frame = vec![0i64; input.elements()];
     for beat in 0..input.beats() {
@@ -51,19 +88,5 @@ pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
             frame[element] = range.lo;
         }
     }
-    let frames = Array2::from_shape_fn((FRAMES, frame.len()), |(_, i)| frame[i]);
-    let options = Options { pace: Some(interval), ..Options::default() };
-    let free = cycle::run(dataflow, frames.view(), &options)?;
-    for (module, most) in dataflow.modules.iter_mut().zip(&free.forks) {
-        if let Kind::Fork(fork) = &mut module.kind {
-            // At least two: one place passes a beat every other cycle only.
-            fork.depths = most.map(|beats| (beats + 1).max(2));
-        }
-    }
-    let bounded = cycle::run(dataflow, frames.view(), &options)?;
-    let intervals = (bounded.interval(dataflow).unwrap_or(0), free.interval(dataflow).unwrap_or(0));
-    if intervals.0 > intervals.1 {
-        return Err(FifoError::Slower { bounded: intervals.0, unbounded: intervals.1 });
-    }
-    Ok(())
+    Array2::from_shape_fn((FRAMES, frame.len()), |(_, i)| frame[i])
 }

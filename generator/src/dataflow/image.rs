@@ -41,10 +41,14 @@ impl Window {
     /// the pixels of two windows.
     pub fn full_rate_depth(&self) -> usize {
         let span = self.window.span();
-        let rows = span[0] - 1 + self.window.stride[0];
+        let rows = span[0] - 1 + self.window.stride[0].max(self.image[0].div_ceil(self.windows[0]));
         let pixels = rows * self.image[1] + span[1] + 2 * self.window.stride[1];
         let padded = pixels + self.window.pad_begin[1];
         let least = self.least_depth() + 2 * self.window.stride[1] * self.chunks;
+        // While the last row of windows is sent, the next frame's first window comes in.
+        let before_last = (0..self.windows[0] - 1).flat_map(|y| (0..self.windows[1]).map(move |x| (y, x)));
+        let freed: usize = before_last.map(|(y, x)| self.freed(y, x)).sum();
+        let least = least.max(self.frame() - freed.min(self.frame()) + self.needed(0, 0));
         // Small images: two whole frames are more than enough.
         (padded * self.chunks).max(least).clamp(2, (2 * self.frame()).max(2))
     }

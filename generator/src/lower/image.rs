@@ -5,15 +5,12 @@ use quantizer::network::{self, DepthToSpace, image};
 
 use super::{Builder, divisor_from, round_trip};
 use crate::dataflow::{Encoding, Kind, Map, MapFunction, Pool, StreamId, Upsample, Window};
-use crate::error::GenerateError;
 use crate::names::sanitize;
-use crate::stages::{Stage, unsupported};
+use crate::stages::Stage;
 
 impl Builder<'_> {
-    /// The windows of an image, one vector each. With `chunks_inner` a position's index is `channel * places + place`.
-    ///
-    /// # Errors
-    /// If places outside the image have a code that the stream cannot carry.
+    /// The windows of an image, one vector each, places outside it read as `fill`. A position's index is
+    /// `channel * places + place`.
     pub(super) fn window(
         &mut self,
         stage: &Stage,
@@ -21,17 +18,14 @@ impl Builder<'_> {
         input: StreamId,
         chunks_inner: bool,
         fill: i64,
-    ) -> Result<StreamId, GenerateError> {
+    ) -> StreamId {
+        let border = window.pad_begin != [0, 0] || window.pad_end != [0, 0];
+        // Bipolar wires have no 0: a border needs another code.
+        let input = if border { self.plain(input, &stage.layer.name) } else { input };
         let stream = self.streams[input.0].clone();
         // The network is valid: it is an image that the window fits.
         let size = image(&self.network.tensor(stage.inputs[0]).shape).map_or([1, 1], |(_, size)| size);
         let windows = window.output(size).unwrap_or([1, 1]);
-        let border = window.pad_begin != [0, 0] || window.pad_end != [0, 0];
-        if border && stream.encoding.decode(stream.encoding.encode(fill)) != fill {
-            let reason =
-                format!("its padded border is {fill}, which its input's codes do not have; quantize to a type with 0");
-            return Err(unsupported(stage.layer, &reason));
-        }
         let places = window.kernel[0] * window.kernel[1];
         let chunks = stream.vector_elements() / stream.lanes;
         let mut unit = Window {
@@ -63,13 +57,14 @@ impl Builder<'_> {
         let vectors = windows[0] * windows[1];
         let output = self.stream(&name, &tensor, stream.lanes, stream.encoding, order, ranges, vectors);
         self.module(&name, &stage.layer.name, vec![input], vec![output], Kind::Window(unit));
-        Ok(output)
+        output
     }
 
     /// Largest value or sum of each window, channel by channel.
     pub(super) fn pool(&mut self, stage: &Stage, window: &network::Window, sum: bool, input: StreamId) -> StreamId {
         let layer = stage.layer.name.as_str();
-        let input = if sum { self.plain(input, layer) } else { input };
+        let border = window.pad_begin != [0, 0] || window.pad_end != [0, 0];
+        let input = if sum || border { self.plain(input, layer) } else { input };
         let tensor = self.network.tensor(stage.output);
         let pixels: usize = tensor.shape[1..].iter().product();
         let places = window.kernel[0] * window.kernel[1];
@@ -80,8 +75,7 @@ impl Builder<'_> {
         // Outside the image: what no window's largest value is smaller than, or nothing to add.
         let lowest = stream.ranges.iter().map(|r| r.lo).min().unwrap_or(0);
         let fill = if sum { 0 } else { lowest };
-        // The lowest code is one of the stream's; and 0 is no code only of bipolar streams, which `plain` has replaced.
-        let windows = self.window(stage, window, input, false, fill).unwrap_or(input);
+        let windows = self.window(stage, window, input, false, fill);
         let ranges: Vec<Range> = stream.order.iter().map(|&c| tensor.ranges[c]).collect();
         let encoding = if sum {
             let mut encoding = Encoding::of(ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO));

@@ -8,7 +8,6 @@ use quantizer::network::{Layer, Op};
 use super::words::{search_for, search_words, weight_encoding, word_bits};
 use super::{Builder, divisor_from, padded, round_trip, sum_range};
 use crate::dataflow::{Encoding, Kind, MatrixVector, Pe, SearchWords, StreamId};
-use crate::error::GenerateError;
 use crate::folding::LayerFolding;
 use crate::names::sanitize;
 use crate::reduction::Reduction;
@@ -22,7 +21,7 @@ impl Builder<'_> {
         matrix: &Matrix,
         folding: LayerFolding,
         input: StreamId,
-    ) -> Result<StreamId, GenerateError> {
+    ) -> StreamId {
         let layer = stage.layer.name.as_str();
         let input = match matrix.window {
             Some(window) => {
@@ -32,7 +31,7 @@ impl Builder<'_> {
                 if window.kernel == [1, 1] && window.stride == [1, 1] && !matrix.padded() {
                     input
                 } else {
-                    self.window(stage, &window, input, true, 0)?
+                    self.window(stage, &window, input, true, 0)
                 }
             }
             None => input,
@@ -120,7 +119,7 @@ impl Builder<'_> {
         unit.queue_depth = round_trip(unit.pipeline(), synapse_folds).max(neuron_folds + 1);
         let output = self.stream(&sanitize(layer), &tensor.name, pe, encoding, order, ranges, vectors);
         self.module(layer, layer, vec![input], vec![output], Kind::MatrixVector(unit));
-        Ok(output)
+        output
     }
 }
 

@@ -80,9 +80,9 @@ impl Builder<'_> {
             self.stream(&name, &s.tensor, s.lanes, s.encoding, s.order, s.ranges, s.vectors)
         };
         let branches = [branch("a"), branch("b")];
-        // A whole frame on either side: branches that meet again cannot wait for each other. `sim::fifo` finds what is
-        // really needed.
-        let kind = Kind::Fork(Fork { depths: [stream.beats() + 2; 2] });
+        // More than a frame on either side, and many beats where frames are shorter than the pipelines: branches that meet
+        // again cannot wait for each other. `sim::fifo` finds what is really needed.
+        let kind = Kind::Fork(Fork { depths: [2 * stream.beats() + 128; 2] });
         self.module(&format!("{}_fork", sanitize(layer)), layer, vec![input], branches.to_vec(), kind);
         branches
     }

@@ -4,6 +4,7 @@ use super::elementwise;
 use super::error::Refusal;
 use super::fold;
 use super::join;
+use super::layout;
 use super::pool;
 use super::quant;
 use super::resize;
@@ -18,6 +19,7 @@ pub fn is_supported(node: &NodeProto) -> bool {
     let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
     let quantizer = quant::is_quant(op) || matches!(op, "MultiThreshold" | "Trunc" | "QuantAvgPool2d");
     (quantizer && quant::DOMAINS.contains(&node.domain.as_str()))
+        || (node.domain == layout::DOMAIN && layout::OPERATORS.contains(&op))
         || (standard
             && (fold::OPERATORS.contains(&op)
                 || elementwise::OPERATORS.contains(&op)

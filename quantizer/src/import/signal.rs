@@ -35,6 +35,8 @@ pub struct Signal {
     pub moves: Vec<Pending>,
     /// Zeros around the image that are not in `shape`: only a convolution or a pooling takes them.
     pub padding: Option<Padding>,
+    /// Whether the graph's tensor is this one with channels last; see [`super::layout`].
+    pub channels_last: bool,
     /// The node that last changed the shape.
     pub reshaped: String,
 }
@@ -42,7 +44,15 @@ pub struct Signal {
 impl Signal {
     /// The integers `tensor`, as they are.
     pub fn new(origin: Origin, shape: Vec<usize>, node: &str) -> Self {
-        Signal { origin, shape, links: Vec::new(), moves: Vec::new(), padding: None, reshaped: node.into() }
+        Signal {
+            origin,
+            shape,
+            links: Vec::new(),
+            moves: Vec::new(),
+            padding: None,
+            channels_last: false,
+            reshaped: node.into(),
+        }
     }
 
     /// The integer tensor that it is a function of, if there is one.

@@ -17,6 +17,7 @@ use super::function::Function;
 use super::graph::{Attributes, Graph, node_name};
 use super::input::FirstQuant;
 use super::join;
+use super::layout;
 use super::moves;
 use super::operators::{RESHAPING, is_supported, unsupported};
 use super::pad;
@@ -49,6 +50,8 @@ pub struct Walk<'a> {
     values: HashMap<&'a str, Value>,
     /// Nodes at the end that do not change which class wins.
     dropped: HashSet<&'a str>,
+    /// The graph's input, and what its only reader makes of it, if these have one reader each.
+    pins_alone: HashSet<&'a str>,
     /// The batch size in the file, if it is not 1.
     batch: Option<usize>,
     /// The network so far.
@@ -75,11 +78,13 @@ impl<'a> Walk<'a> {
         };
         let values = HashMap::from([(graph.input.name.as_str(), Value::Signal(Arc::new(input)))]);
         let dropped = order_keeping_end(graph);
+        let pins_alone = layout::pins_alone(graph);
         Walk {
             graph,
             folder,
             values,
             dropped,
+            pins_alone,
             batch,
             builder,
             blockers: Vec::new(),
@@ -160,7 +165,33 @@ impl<'a> Walk<'a> {
         if !is_supported(node) {
             return Err(unsupported(node));
         }
-        let unknown = inputs.iter().any(|v| matches!(v, Some(Value::Unknown)));
+        if inputs.iter().any(|v| matches!(v, Some(Value::Unknown))) {
+            return Ok(Value::Unknown);
+        }
+        let pins = node.input.first().is_some_and(|data| self.pins_alone.contains(data.as_str()));
+        let Some(rewritten) = layout::rewrite(node, &inputs, pins)? else { return self.dispatch(node, &inputs) };
+        if let (Some(Some(Value::Signal(before))), Some(Some(Value::Signal(now)))) =
+            (inputs.first(), rewritten.inputs.first())
+            && pins
+            && !before.channels_last
+            && before.shape != now.shape
+        {
+            self.notes.push(format!(
+                "the file's input {:?} has its channels last; the pins take {:?}, channels first",
+                before.shape, now.shape
+            ));
+        }
+        match self.dispatch(&rewritten.node, &rewritten.inputs)? {
+            Value::Signal(signal) => {
+                let channels_last = rewritten.channels_last;
+                Ok(Value::Signal(Arc::new(Signal { channels_last, ..signal.as_ref().clone() })))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// A node on channels-first data, all of whose inputs are known.
+    fn dispatch(&mut self, node: &NodeProto, inputs: &[Option<Value>]) -> Result<Value, Refusal> {
         let position = inputs.iter().position(|v| matches!(v, Some(Value::Signal(_))));
         let constants: Vec<Option<&Constant>> = inputs
             .iter()
@@ -176,8 +207,7 @@ impl<'a> Walk<'a> {
                 _ => None,
             })
             .collect();
-        match (&inputs[..], position) {
-            _ if unknown => Ok(Value::Unknown),
+        match (inputs, position) {
             (_, None) => constant_node(node, &constants).map(|c| Value::Constant(Arc::new(c))),
             (inputs, Some(_)) if join::OPERATORS.contains(&node.op_type.as_str()) && signals.len() == inputs.len() => {
                 join::apply(&mut self.builder, node, &signals).map(|s| Value::Signal(Arc::new(s)))
@@ -197,7 +227,7 @@ impl<'a> Walk<'a> {
     /// A node with one signal among its inputs.
     fn signal_node(
         &mut self,
-        node: &'a NodeProto,
+        node: &NodeProto,
         signal: &Signal,
         position: usize,
         constants: &[Option<&Constant>],

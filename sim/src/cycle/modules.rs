@@ -44,11 +44,15 @@ pub enum Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(dataflow: &'a Dataflow, module: &'a Module) -> Self {
+    pub fn new(dataflow: &'a Dataflow, module: &'a Module, values: bool) -> Self {
         let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
             Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, input.lanes)),
+            Kind::MatrixVector(unit) if !values => {
+                Self::pipeline(module, Work::Tokens, (unit.neuron_folds, unit.synapse_folds), output)
+            }
+            Kind::Map(_) if !values => Self::pipeline(module, Work::Tokens, (1, 1), output),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
@@ -181,10 +185,25 @@ pub struct Pipeline<'a> {
 
 /// What the pipeline computes.
 enum Work<'a> {
-    MatrixVector { unit: &'a MatrixVector, arithmetic: Box<Arithmetic<'a>> },
-    Map { table: MapTable<'a>, beat: usize },
-    LabelSelect { select: &'a LabelSelect, values: Vec<i64> },
-    Pool { sum: bool, values: Vec<i64>, encoding: Encoding },
+    /// Nothing: beats of zeros.
+    Tokens,
+    MatrixVector {
+        unit: &'a MatrixVector,
+        arithmetic: Box<Arithmetic<'a>>,
+    },
+    Map {
+        table: MapTable<'a>,
+        beat: usize,
+    },
+    LabelSelect {
+        select: &'a LabelSelect,
+        values: Vec<i64>,
+    },
+    Pool {
+        sum: bool,
+        values: Vec<i64>,
+        encoding: Encoding,
+    },
 }
 
 impl<'a> Pipeline<'a> {
@@ -260,6 +279,7 @@ impl<'a> Pipeline<'a> {
     /// Keeps a beat of the vector.
     fn take(&mut self, beat: &[i64]) {
         match &mut self.work {
+            Work::Tokens => {}
             Work::MatrixVector { arithmetic, .. } => arithmetic.load(self.synapse, beat),
             Work::Map { table, beat: at } => {
                 match table.map.select.get(*at % table.map.select.len().max(1)) {
@@ -322,6 +342,7 @@ impl<'a> Pipeline<'a> {
                 }));
             }
             Work::Map { .. } => {}
+            Work::Tokens => self.data.push(std::iter::repeat_n(0, self.data.lanes)),
             // What the wires hold of it.
             Work::Pool { values, encoding, .. } => {
                 self.data.push(values.iter().map(|&v| encoding.decode(encoding.encode(v))));

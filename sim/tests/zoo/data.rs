@@ -45,8 +45,8 @@ pub fn mnist(network: &Imported) -> Option<(Array2<i64>, Vec<usize>)> {
     let (pixels, dimensions) = idx(&zoo("data/mnist/t10k-images-idx3-ubyte.gz")?);
     let (labels, _) = idx(&zoo("data/mnist/t10k-labels-idx1-ubyte.gz")?);
     assert_eq!((&dimensions[..], labels.len()), (&[10_000, 28, 28][..], 10_000));
-    let quant = network.first_quant.as_ref().unwrap();
-    let code = |p: i64| quant.code(&Rational::new(p.into(), 255.into()), 0);
+    // Pins that carry bytes take the pixels as they are.
+    let code = |p: i64| network.first_quant.as_ref().map_or(p, |q| q.code(&Rational::new(p.into(), 255.into()), 0));
     let table: Vec<i64> = (0..256).map(code).collect();
     let codes = pixels.iter().map(|&p| table[usize::from(p)]).collect();
     Some((Array2::from_shape_vec((10_000, 784), codes).unwrap(), labels.into_iter().map(usize::from).collect()))

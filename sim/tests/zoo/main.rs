@@ -6,6 +6,7 @@
 mod convolutions;
 mod data;
 mod digits;
+mod hardware;
 mod mnist;
 mod mutations;
 mod speech;
