@@ -105,7 +105,7 @@ fn finite(tensor: &str, values: ArrayView2<'_, f64>) -> Result<(), FloatError> {
 }
 
 fn raw(shape: Vec<usize>) -> Signal {
-    Signal { origin: Origin::Raw, shape, links: Vec::new(), moves: Vec::new(), padding: None, reshaped: String::new() }
+    Signal { origin: Origin::Raw, shape, links: Vec::new(), moves: Vec::new(), padding: None, channels_last: false, reshaped: String::new() }
 }
 
 /// The value behind a node; `None` if it is not understood.
