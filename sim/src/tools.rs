@@ -63,7 +63,7 @@ impl Tool {
     #[must_use]
     pub const fn enables(self) -> &'static str {
         match self {
-            Self::Yosys => "snug synth, make synth",
+            Self::Yosys => "snug prove, snug synth, make prove, make synth",
             Self::Verilator => "snug simulate --engine verilator, make sim",
             Self::Iverilog | Self::Vvp => "make sim with Icarus (four-state: finds X)",
             Self::NextpnrEcp5 => "place and route for ecp5, by hand",
