@@ -154,8 +154,8 @@ fn a_crossed_wire_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let design = dataflow();
     let (index, name) = unit(&design);
-    let (input, first) = (&design.stream(design.modules[index].input).name, &design.streams[0].name);
-    let output = &design.stream(design.modules[index].output).name;
+    let (input, first) = (&design.stream(design.modules[index].input()).name, &design.streams[0].name);
+    let output = &design.stream(design.modules[index].output()).name;
     let other = if input == first { output } else { first };
     let report = proved(&yosys, folder.path(), &design, Some(&name), &|file, text| {
         if file != format!("{}.v", design.top) {
