@@ -129,6 +129,8 @@ fn floor(network: &Network) -> (u64, String) {
             Op::Conv(quantizer::network::Conv { window, .. }) | Op::MaxPool(window) | Op::SumPool(window) => {
                 (pixels(output) * window.kernel[0] * window.kernel[1]).max(pixels(input))
             }
+            // What the pins carry comes as its first reader wants it.
+            Op::Threshold(_) if l.input() == network.input => 1,
             Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) => pixels(output),
             Op::Concat => l.inputs.iter().map(|&id| pixels(&network.tensor(id).shape)).sum(),
             Op::Dense(_) | Op::Flatten => 1,
