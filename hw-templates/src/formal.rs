@@ -86,6 +86,8 @@ pub struct ProtocolFormal {
     pub accumulator: bool,
     /// Bits of the neuron fold.
     pub neuron_bits: usize,
+    /// The last neuron fold.
+    pub neuron_last: usize,
     /// Bits of the synapse fold.
     pub synapse_bits: usize,
     /// Adder levels.

@@ -45,6 +45,7 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
         simd: input.lanes,
         accumulator: unit.synapse_folds > 1,
         neuron_bits,
+        neuron_last: unit.neuron_folds - 1,
         synapse_bits,
         levels: unit.tree_levels,
         stages,
