@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts doc second-opinion qonnx clean
+.PHONY: help setup build demo test lint bench bench-luts doc second-opinion second-solver gates qonnx clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ test: setup ## All tests; SNUG_ZOO=FOLDER adds those on real networks (FOLDER/mo
 
 second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 	$(CARGO) test -p second-opinion
+
+second-solver: build ## The proof of the digits again by z3, one module of each kind (apt-get install z3)
+	tests/solver/run.sh target/release/snug
+
+gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
+	tests/gates/run.sh target/release/snug
 
 lint: ## Formatting and clippy
 	$(CARGO) fmt --all --check

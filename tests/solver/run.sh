@@ -1,0 +1,35 @@
+#!/bin/sh
+# A second opinion on the proof: z3, by yosys-smtbmc, on the scripts that `snug generate` writes, base case and induction.
+# One module of each kind of the digits. A module that z3 does not prove, or a missing solver, is a failure.
+#   tests/solver/run.sh SNUG [MODULE...]
+set -eu
+snug=$1
+shift
+root=$(cd "$(dirname "$0")/../.." && pwd)
+for tool in yosys yosys-smtbmc z3; do
+    command -v $tool >/dev/null || { echo "second solver: $tool is missing (apt-get install yosys z3)" >&2; exit 1; }
+done
+[ $# -gt 0 ] || set -- digits digits_label_select digits_norm2_width_claims digits_norm2_pe0 digits_fc3_pe0 digits_norm1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$snug" generate "$root/examples/digits/digits.onnx" -o "$work/digits" --output label -q
+cd "$work/digits"
+bad=0
+for module in "$@"; do
+    [ -f "proof/$module.ys" ] || { echo "second solver: no script proof/$module.ys" >&2; exit 1; }
+    # The same design and the same counts of claims; only the solver is another.
+    { grep -v '^sat ' "proof/$module.ys"; printf 'dffunmap\nwrite_smt2 -wires %s/model.smt2\n' "$work"; } >"$work/model.ys"
+    yosys -Q -T -q -s "$work/model.ys"
+    steps=$(sed -n 's/^sat .*-maxsteps \([0-9]*\).*/\1/p' "proof/$module.ys")
+    # smtbmc tries every length up to the last, as the script's own solver does.
+    if yosys-smtbmc -s z3 -t "$steps" "$work/model.smt2" >"$work/base" 2>&1 &&
+        yosys-smtbmc -s z3 -t "$steps" -i "$work/model.smt2" >"$work/step" 2>&1 &&
+        grep -q 'Status: passed' "$work/base" && grep -qi 'Status: passed' "$work/step"; then
+        echo "$module: proved by z3"
+    else
+        echo "$module: NOT proved by z3"
+        tail -n 5 "$work/base" "$work/step" || true
+        bad=1
+    fi
+done
+exit $bad
