@@ -24,7 +24,7 @@ for module in "$@"; do
     # smtbmc tries every length up to the last, as the script's own solver does.
     if yosys-smtbmc -s z3 -t "$steps" "$work/model.smt2" >"$work/base" 2>&1 &&
         yosys-smtbmc -s z3 -t "$steps" -i "$work/model.smt2" >"$work/step" 2>&1 &&
-        grep -q 'Status: passed' "$work/base" && grep -qi 'Status: passed' "$work/step"; then
+        grep -q 'Status: PASSED' "$work/base" && grep -q 'Status: PASSED' "$work/step"; then
         echo "$module: proved by z3"
     else
         echo "$module: NOT proved by z3"
