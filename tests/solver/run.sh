@@ -1,6 +1,6 @@
 #!/bin/sh
 # A second opinion on the proof: z3, by yosys-smtbmc, on the scripts that `snug generate` writes, base case and induction.
-# One module of each kind of the digits. A module that z3 does not prove, or a missing solver, is a failure.
+# The top and an element of the digits. A module that z3 does not prove, or a missing solver, is a failure.
 #   tests/solver/run.sh SNUG [MODULE...]
 set -eu
 snug=$1
@@ -9,7 +9,8 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 for tool in yosys yosys-smtbmc z3; do
     command -v $tool >/dev/null || { echo "second solver: $tool is missing (apt-get install yosys z3)" >&2; exit 1; }
 done
-[ $# -gt 0 ] || set -- digits digits_label_select digits_norm2_width_claims digits_norm2_pe0 digits_fc3_pe0 digits_norm1
+# z3 needs minutes and more for other kinds (docs/proof.md); name them to try.
+[ $# -gt 0 ] || set -- digits digits_norm1_pe0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$snug" generate "$root/examples/digits/digits.onnx" -o "$work/digits" --output label -q
