@@ -37,7 +37,7 @@ test: setup ## All tests; SNUG_ZOO=FOLDER adds those on real networks (FOLDER/mo
 second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 	$(CARGO) test -p second-opinion
 
-second-solver: build ## The proof of the digits again by z3: its top and an element (apt-get install z3)
+second-solver: build ## The proof of the digits again by z3: its top (apt-get install z3)
 	tests/solver/run.sh target/release/snug
 
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
