@@ -70,7 +70,8 @@ pub struct Options {
     pub record: bool,
     /// Cycles without any handshake after which the run is given up as a deadlock.
     pub quiet_cycles: u64,
-    /// Whether values are computed. Without them only handshakes move, in the same cycles: timing does not depend on data.
+    /// Whether values are computed. Without them only handshakes move, in the same cycles: timing does not depend on
+    /// data. Beats are empty then, and [`Run::result`] is zeros.
     pub values: bool,
     /// Cycles that the source takes for a frame, its beats spread evenly; as fast as it can if `None`.
     pub pace: Option<u64>,
@@ -194,7 +195,10 @@ pub enum CycleError {
 /// A wrong shape, a value that the pins cannot carry, a deadlock, an overrun queue. An overflow is no error: the
 /// register wraps, as hardware would, and [`Run::traps`] says so.
 pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) -> Result<Run, CycleError> {
-    let source = Source::new(dataflow, inputs)?;
+    let mut source = Source::new(dataflow, inputs)?;
+    if !options.values {
+        source.drop_values();
+    }
     let mut machines: Vec<Machine> =
         dataflow.modules.iter().map(|m| Machine::new(dataflow, m, options.values)).collect();
     let streams = dataflow.streams.len();
@@ -244,7 +248,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
         if passes[streams - 1] {
             let (frame, beat) = (run.outputs.len() / output.beats(), run.outputs.len() % output.beats());
             let head = ends.writer[streams - 1].map_or_else(|| source.beat(at), |(m, port)| machines[m].head(port));
-            let values = head[..output.lanes_of(beat)].to_vec();
+            let values = head[..output.lanes_of(beat).min(head.len())].to_vec();
             for (element, &value) in output.sources(beat).zip(&values) {
                 run.result[[frame, element]] = value;
             }
@@ -255,7 +259,7 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
                 let stream = &dataflow.streams[s];
                 let live = stream.lanes_of(run.streams[s].len());
                 let head = ends.writer[s].map_or_else(|| source.beat(at), |(m, port)| machines[m].head(port));
-                run.streams[s].push(Beat { cycle, values: head[..live].to_vec() });
+                run.streams[s].push(Beat { cycle, values: head[..live.min(head.len())].to_vec() });
             }
         }
         // The edge. Writers after readers: what a module takes is what the one before showed before the edge.
@@ -362,6 +366,12 @@ impl Source {
             }
         }
         Ok(Source { values, lanes: stream.lanes, beats: inputs.nrows() * stream.beats() })
+    }
+
+    /// Leaves beats without lanes, for a run of handshakes alone.
+    fn drop_values(&mut self) {
+        self.values = Vec::new();
+        self.lanes = 0;
     }
 
     fn beat(&self, index: usize) -> &[i64] {

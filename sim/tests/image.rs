@@ -57,6 +57,15 @@ fn the_cycle_engine_computes_what_the_network_means() {
         });
         assert_eq!(run.trapped, 0, "seed {seed}: {:?}", run.traps.first());
         assert_eq!(run.result, expected(&network, &x), "seed {seed}");
+        // Handshakes alone, under stalls too: the same beats in the same cycles, and queues as full.
+        let stall = Stall::all(seed)[3];
+        let [valued, tokens] = [true, false].map(|values| {
+            let options = cycle::Options { stall, record: true, values, ..Default::default() };
+            let run = cycle::run(&dataflow, x.view(), &options).unwrap();
+            let cycles: Vec<Vec<u64>> = run.streams.iter().map(|s| s.iter().map(|b| b.cycle).collect()).collect();
+            (cycles, run.cycles, run.occupancy, run.forks, run.waited)
+        });
+        assert!(valued == tokens, "seed {seed}: handshakes depend on values");
         if run.interval(&dataflow) != Some(dataflow.interval()) {
             eprintln!(
                 "seed {seed}: interval {:?}, formula {} ({:?})",

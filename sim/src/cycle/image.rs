@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use generator::dataflow::{self, Encoding, Stream};
+use generator::dataflow::{self, Encoding};
 
 use super::modules::{Fifo, Line};
 
@@ -80,7 +80,7 @@ pub struct Window {
 
 impl Window {
     /// In its state of reset.
-    pub fn new(unit: &dataflow::Window, input: &Stream) -> Self {
+    pub fn new(unit: &dataflow::Window, lanes: usize) -> Self {
         let windows = || (0..unit.windows[0]).flat_map(|y| (0..unit.windows[1]).map(move |x| (y, x)));
         let [kernel_y, kernel_x] = unit.window.kernel;
         let places = kernel_y * kernel_x;
@@ -93,19 +93,19 @@ impl Window {
             (place / kernel_x * unit.window.dilation[0], place % kernel_x * unit.window.dilation[1], chunk)
         };
         Window {
-            fill: vec![unit.fill; input.lanes],
+            fill: vec![unit.fill; lanes],
             taps: (0..unit.beats()).map(tap).collect(),
             needed: windows().map(|(y, x)| unit.needed(y, x)).collect(),
             freed: windows().map(|(y, x)| unit.freed(y, x)).collect(),
-            buffer: vec![0; unit.depth * input.lanes],
-            lanes: input.lanes,
+            buffer: vec![0; unit.depth * lanes],
+            lanes,
             written: 0,
             done: 0,
             free: unit.depth,
             ready: false,
             window: 0,
             beat: 0,
-            exit: Exit::new(unit.queue_depth, 1, input.lanes),
+            exit: Exit::new(unit.queue_depth, 1, lanes),
             unit: unit.clone(),
         }
     }
@@ -174,15 +174,15 @@ pub struct Upsample {
 
 impl Upsample {
     /// In its state of reset.
-    pub fn new(unit: &dataflow::Upsample, input: &Stream) -> Self {
+    pub fn new(unit: &dataflow::Upsample, lanes: usize) -> Self {
         Upsample {
-            buffer: vec![0; unit.depth * input.lanes],
-            lanes: input.lanes,
+            buffer: vec![0; unit.depth * lanes],
+            lanes,
             written: 0,
             done: 0,
             ready: false,
             at: [0; 4],
-            exit: Exit::new(unit.queue_depth, 1, input.lanes),
+            exit: Exit::new(unit.queue_depth, 1, lanes),
             unit: unit.clone(),
         }
     }
@@ -239,8 +239,8 @@ pub struct Fork {
 
 impl Fork {
     /// In its state of reset.
-    pub fn new(unit: &dataflow::Fork, input: &Stream) -> Self {
-        Fork { queues: unit.depths.map(|depth| Fifo::new(depth, input.lanes)) }
+    pub fn new(unit: &dataflow::Fork, lanes: usize) -> Self {
+        Fork { queues: unit.depths.map(|depth| Fifo::new(depth, lanes)) }
     }
 
     /// One rising edge.
@@ -260,8 +260,8 @@ pub struct Add {
 
 impl Add {
     /// In its state of reset.
-    pub fn new(unit: &dataflow::Add, output: &Stream) -> Self {
-        Add { factors: unit.factors, encoding: output.encoding, exit: Exit::new(unit.queue_depth, 2, output.lanes) }
+    pub fn new(unit: &dataflow::Add, encoding: Encoding, lanes: usize) -> Self {
+        Add { factors: unit.factors, encoding, exit: Exit::new(unit.queue_depth, 2, lanes) }
     }
 
     /// The exit queue.
@@ -297,8 +297,8 @@ pub struct Concat {
 
 impl Concat {
     /// In its state of reset.
-    pub fn new(unit: &dataflow::Concat, output: &Stream) -> Self {
-        Concat { beats: unit.beats, beat: 0, queue: Fifo::new(dataflow::Concat::QUEUE, output.lanes) }
+    pub fn new(unit: &dataflow::Concat, lanes: usize) -> Self {
+        Concat { beats: unit.beats, beat: 0, queue: Fifo::new(dataflow::Concat::QUEUE, lanes) }
     }
 
     /// `tready` of a port.

@@ -44,40 +44,35 @@ pub enum Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// In its state of reset. Without values beats have no lanes: only handshakes move.
     pub fn new(dataflow: &'a Dataflow, module: &'a Module, values: bool) -> Self {
         let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
+        let [taken, made] = [input, output].map(|s| if values { s.lanes } else { 0 });
+        let pipeline = |work, folds| Machine::Pipeline(Box::new(Pipeline::new(module, work, folds, made)));
         match &module.kind {
-            Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, input.lanes, output.lanes)),
-            Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, input.lanes)),
-            Kind::MatrixVector(unit) if !values => {
-                Self::pipeline(module, Work::Tokens, (unit.neuron_folds, unit.synapse_folds), output)
-            }
-            Kind::Map(_) if !values => Self::pipeline(module, Work::Tokens, (1, 1), output),
+            Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, taken, made)),
+            Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, taken)),
+            Kind::MatrixVector(unit) if !values => pipeline(Work::Tokens, (unit.neuron_folds, unit.synapse_folds)),
+            Kind::Map(_) if !values => pipeline(Work::Tokens, (1, 1)),
+            Kind::LabelSelect(_) if !values => pipeline(Work::Tokens, (1, input.beats())),
+            Kind::Pool(pool) if !values => pipeline(Work::Tokens, (1, pool.beats)),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
-                Self::pipeline(module, work, (unit.neuron_folds, unit.synapse_folds), output)
+                pipeline(work, (unit.neuron_folds, unit.synapse_folds))
             }
-            Kind::Map(map) => {
-                Self::pipeline(module, Work::Map { table: MapTable::new(map, input), beat: 0 }, (1, 1), output)
-            }
-            Kind::LabelSelect(select) => {
-                Self::pipeline(module, Work::LabelSelect { select, values: Vec::new() }, (1, input.beats()), output)
-            }
+            Kind::Map(map) => pipeline(Work::Map { table: MapTable::new(map, input), beat: 0 }, (1, 1)),
+            Kind::LabelSelect(select) => pipeline(Work::LabelSelect { select, values: Vec::new() }, (1, input.beats())),
             Kind::Pool(pool) => {
                 let work = Work::Pool { sum: pool.sum, values: Vec::new(), encoding: output.encoding };
-                Self::pipeline(module, work, (1, pool.beats), output)
+                pipeline(work, (1, pool.beats))
             }
-            Kind::Window(w) => Machine::Window(Box::new(image::Window::new(w, input))),
-            Kind::Upsample(u) => Machine::Upsample(Box::new(image::Upsample::new(u, input))),
-            Kind::Fork(f) => Machine::Fork(Box::new(image::Fork::new(f, input))),
-            Kind::Add(a) => Machine::Add(Box::new(image::Add::new(a, output))),
-            Kind::Concat(c) => Machine::Concat(Box::new(image::Concat::new(c, output))),
+            Kind::Window(w) => Machine::Window(Box::new(image::Window::new(w, taken))),
+            Kind::Upsample(u) => Machine::Upsample(Box::new(image::Upsample::new(u, taken))),
+            Kind::Fork(f) => Machine::Fork(Box::new(image::Fork::new(f, taken))),
+            Kind::Add(a) => Machine::Add(Box::new(image::Add::new(a, output.encoding, made))),
+            Kind::Concat(c) => Machine::Concat(Box::new(image::Concat::new(c, made))),
         }
-    }
-
-    fn pipeline(module: &'a Module, work: Work<'a>, folds: (usize, usize), output: &Stream) -> Self {
-        Machine::Pipeline(Box::new(Pipeline::new(module, work, folds, output)))
     }
 
     /// `tvalid` of an output port.
@@ -185,7 +180,7 @@ pub struct Pipeline<'a> {
 
 /// What the pipeline computes.
 enum Work<'a> {
-    /// Nothing: beats of zeros.
+    /// Nothing: beats without lanes.
     Tokens,
     MatrixVector {
         unit: &'a MatrixVector,
@@ -207,7 +202,7 @@ enum Work<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    fn new(module: &'a Module, work: Work<'a>, folds: (usize, usize), output: &Stream) -> Self {
+    fn new(module: &'a Module, work: Work<'a>, folds: (usize, usize), lanes: usize) -> Self {
         let (neuron_folds, synapse_folds) = folds;
         let credits = module.queue_depth();
         let latency = module.pipeline() as u64;
@@ -222,7 +217,7 @@ impl<'a> Pipeline<'a> {
             credits,
             available: false,
             due: VecDeque::new(),
-            data: Line::new(output.lanes),
+            data: Line::new(lanes),
             level: 0,
             overrun: false,
             frame: 0,
@@ -341,8 +336,7 @@ impl<'a> Pipeline<'a> {
                     None => value,
                 }));
             }
-            Work::Map { .. } => {}
-            Work::Tokens => self.data.push(std::iter::repeat_n(0, self.data.lanes)),
+            Work::Map { .. } | Work::Tokens => {}
             // What the wires hold of it.
             Work::Pool { values, encoding, .. } => {
                 self.data.push(values.iter().map(|&v| encoding.decode(encoding.encode(v))));
@@ -476,9 +470,11 @@ pub struct Converter {
 impl Converter {
     fn new(w: &WidthConverter, input_lanes: usize, output_lanes: usize) -> Self {
         let largest = w.input_units.max(w.last_units);
-        debug_assert_eq!(w.input_units * w.unit, input_lanes);
+        // Without lanes a unit holds nothing.
+        let unit = input_lanes / w.input_units;
+        debug_assert!(unit == w.unit || unit == 0);
         Converter {
-            unit: w.unit,
+            unit,
             input_units: w.input_units,
             last_units: w.last_units,
             last_data: w.last_data,
