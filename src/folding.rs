@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use generator::accumulators::AccumulatorRule;
 use generator::folding::{FoldingRequest, LayerFolding};
 use generator::target::Backend;
 use num_bigint::BigInt;
@@ -34,6 +36,9 @@ pub struct FoldingArgs {
     /// How sums are built: generic (`+`, any device) or xc7 (bit heaps of LUT6_2 and CARRY4)
     #[arg(long, value_parser = ["generic", "xc7"])]
     pub backend: Option<String>,
+    /// Accumulator bits: channel (exact for each processing element), layer (exact for the widest), l1, data-type, or a number
+    #[arg(long, value_name = "RULE")]
+    pub accumulator_width: Option<String>,
     /// The clock that rates are reported for
     #[arg(long, value_name = "C", default_value = "100")]
     pub clock_mhz: String,
@@ -46,6 +51,7 @@ impl Default for FoldingArgs {
             target_interval: None,
             target_fps: None,
             backend: None,
+            accumulator_width: None,
             clock_mhz: "100".to_owned(),
         }
     }
@@ -65,16 +71,15 @@ impl FoldingArgs {
     /// # Errors
     /// If the folder's file cannot be read or names none.
     pub fn backend(&self, model: &Model) -> Result<Backend, Error> {
-        let name = match (&self.backend, model.folder_file(DATAFLOW)) {
-            (Some(name), _) => name.clone(),
-            (None, Some(path)) => {
-                let value: serde_json::Value = files::read_json(&path)?;
-                // Folders of before there were several have none.
-                value.get("backend").and_then(serde_json::Value::as_str).unwrap_or("generic").to_owned()
-            }
-            (None, None) => return Ok(Backend::Generic),
-        };
-        name.parse().map_err(|message| Error::Usage { message, help: None })
+        kept(&self.backend, model, "backend")
+    }
+
+    /// How wide accumulators are. A generated folder keeps its own rule unless another is asked for.
+    ///
+    /// # Errors
+    /// If the folder's file cannot be read or names none.
+    pub fn accumulators(&self, model: &Model) -> Result<AccumulatorRule, Error> {
+        kept(&self.accumulator_width, model, "accumulators")
     }
 
     /// What the generator is asked for. A generated folder keeps its folding unless something else is asked for.
@@ -95,6 +100,23 @@ impl FoldingArgs {
         }
         Ok(self.target_interval.map_or(FoldingRequest::Default, FoldingRequest::Interval))
     }
+}
+
+/// An option's value: what was asked for, else what a generated folder was made with, else the default.
+fn kept<T: FromStr<Err = String> + Default>(asked: &Option<String>, model: &Model, key: &str) -> Result<T, Error> {
+    let name = match (asked, model.folder_file(DATAFLOW)) {
+        (Some(name), _) => name.clone(),
+        (None, Some(path)) => {
+            let value: serde_json::Value = files::read_json(&path)?;
+            match value.get(key).and_then(serde_json::Value::as_str) {
+                Some(name) => name.to_owned(),
+                // Folders of before there was a choice name none.
+                None => return Ok(T::default()),
+            }
+        }
+        (None, None) => return Ok(T::default()),
+    };
+    name.parse().map_err(|message| Error::Usage { message, help: None })
 }
 
 fn positive(option: &'static str, text: &str) -> Result<Rational, Error> {
