@@ -47,6 +47,7 @@ bench: setup ## Clocks a second of cycle engine and Verilator; time of projectin
 
 bench-luts: setup ## LUTs: MAC arrays against the best peers, estimate against Yosys
 	$(CARGO) bench --bench arrays
+	$(CARGO) bench --bench widths
 	$(CARGO) bench --bench luts
 
 doc: ## API documentation: target/doc
