@@ -181,7 +181,9 @@ fn text(s: &Synthesis) -> String {
         let line = format!("  {:6} LUT x {:3}  {}", m.counts.lut, m.instances, m.source);
         by_size.entry(std::cmp::Reverse(m.counts.lut * m.instances)).or_default().push(line);
     }
-    lines.push("module by module:".to_owned());
+    if !s.modules.is_empty() {
+        lines.push("module by module:".to_owned());
+    }
     lines.extend(by_size.into_values().flatten().take(12));
     lines.join("\n")
 }
