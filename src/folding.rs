@@ -24,7 +24,7 @@ pub const DATAFLOW: &str = "dataflow.json";
 /// How parallel the hardware is.
 #[derive(Debug, clap::Args)]
 pub struct FoldingArgs {
-    /// PE and SIMD by layer ({"features.3": {"pe": 16, "simd": 49}}), or the dataflow.json of an earlier run
+    /// PE and SIMD by layer ({"features.3": {"pe": 16, "simd": 49}, "features.7": {"unrolled": true}}), or the dataflow.json of an earlier run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target_interval", "target_fps"])]
     pub folding: Option<PathBuf>,
     /// At most so many clock cycles between frames
@@ -125,12 +125,33 @@ fn positive(option: &'static str, text: &str) -> Result<Rational, Error> {
         .ok_or_else(|| Error::Usage { message: format!("{option}: '{text}' is not a positive number"), help: None })
 }
 
-/// PE and SIMD as the file says them.
+/// PE and SIMD as the file says them, or `"unrolled": true` for all rows and columns at a time.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    pe: usize,
-    simd: usize,
+    pe: Option<usize>,
+    simd: Option<usize>,
+    #[serde(default)]
+    unrolled: bool,
+}
+
+impl Entry {
+    /// PE and SIMD for a layer of `size` rows and columns; `None` if the entry says too little or too much, or unrolls what has no weights.
+    fn folding(&self, size: Option<LayerFolding>) -> Option<LayerFolding> {
+        match (self.unrolled, self.pe, self.simd) {
+            (true, None, None) => size,
+            (false, Some(pe), Some(simd)) => Some(LayerFolding { pe, simd }),
+            _ => None,
+        }
+    }
+}
+
+/// Rows and columns of a layer with weights.
+fn whole(network: &Network, name: &str) -> Option<LayerFolding> {
+    let matrix = network.matrix_layers().find(|m| m.layer.name == name)?;
+    let (rows, columns) = matrix.weights.dim();
+    // Groups are built as one matrix with zeros.
+    Some(LayerFolding { pe: rows, simd: columns * matrix.groups })
 }
 
 /// Reads PE and SIMD by layer; layers may be called by their ONNX node.
@@ -146,7 +167,17 @@ fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>
         let by_node = network.dense_layers().find(|(l, _)| !is_name && l.node == name);
         by_node.map_or(name, |(l, _)| l.name.clone())
     };
-    Ok(entries.into_iter().map(|(name, e)| (named(name), LayerFolding { pe: e.pe, simd: e.simd })).collect())
+    let folding = |(name, entry): (String, Entry)| {
+        let name = named(name);
+        let size = whole(network, &name);
+        let complaint = "give \"pe\" and \"simd\", or \"unrolled\": true for a layer with weights";
+        let folding = entry.folding(size).ok_or_else(|| DataError::Malformed {
+            path: path.to_path_buf(),
+            reason: format!("layer '{name}': {complaint}"),
+        })?;
+        Ok((name, folding))
+    };
+    entries.into_iter().map(folding).collect()
 }
 
 #[cfg(test)]
@@ -172,6 +203,17 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             let read = read(&path, &network).unwrap();
             assert_eq!(read, BTreeMap::from([(name.clone(), LayerFolding { pe: 2, simd: 4 })]), "{text}");
+        }
+        std::fs::write(&path, r#"{"MatMul_7": {"unrolled": true}}"#).unwrap();
+        let whole = BTreeMap::from([(name.clone(), LayerFolding { pe: 6, simd: 8 })]);
+        assert_eq!(super::read(&path, &network).unwrap(), whole);
+        for text in [
+            r#"{"MatMul_7": {"pe": 2, "simd": 4, "unrolled": true}}"#,
+            r#"{"MatMul_7": {"pe": 2}}"#,
+            r#"{"nothing": {"unrolled": true}}"#,
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(super::read(&path, &network).unwrap_err().to_string().contains("unrolled"), "{text}");
         }
         std::fs::write(&path, r#"{"a": {"PE": 2, "simd": 4}}"#).unwrap();
         assert!(super::read(&path, &network).unwrap_err().to_string().contains("unknown field `PE`"));
