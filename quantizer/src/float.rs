@@ -8,6 +8,7 @@
 //! The real weights are kept beside the network: a method that constrains accumulators
 //! ([`quantize_real`](crate::weights::network::quantize_real)) is to round these, and not what nearest rounding has left of them.
 
+mod image;
 mod run;
 mod scale;
 
@@ -126,8 +127,8 @@ pub fn quantize(
     let problem = |problem: GraphProblem| ImportError::Graph { file: file.name.clone(), problem };
     let view = graph::view(proto).map_err(problem)?;
     let (shape, batch, _) = import::input_shape(&view, options).map_err(problem)?;
-    let layers = run::layers(&view, &file.folder, &shape, batch, samples)?;
-    let (graph, weights) = with_quantizers(proto, &layers, bits)?;
+    let readers = run::readers(&view, &file.folder, &shape, batch, samples)?;
+    let (graph, weights) = with_quantizers(proto, &readers, bits)?;
     let mut quantized = OnnxFile { model: file.model.clone(), ..file.clone() };
     quantized.model.graph = Some(graph);
     let domain = "qonnx.custom_op.general";
@@ -147,43 +148,44 @@ pub fn quantize(
     Ok(Quantized { imported, weights })
 }
 
-/// The graph with `Quant` nodes in front of every layer's data and weights, and the real weights in units of their scales by the
-/// tensor that the layer writes.
+/// The graph with `Quant` nodes in front of everything that has to read codes and in front of weights, and the real weights in units of
+/// their scales by the tensor that the layer writes.
 fn with_quantizers(
     proto: &GraphProto,
-    layers: &[run::Layer],
+    readers: &[run::Reader],
     bits: Bits,
 ) -> Result<(GraphProto, HashMap<String, Array2<f64>>), FloatError> {
     let mut graph = proto.clone();
     let mut weights = HashMap::new();
     let mut made = HashSet::new();
     let mut front: HashMap<String, Vec<NodeProto>> = HashMap::new();
-    for (i, layer) in layers.iter().enumerate() {
+    for (i, reader) in readers.iter().enumerate() {
         let activation_bits = if i == 0 { bits.input } else { bits.activations };
-        let data = format!("{}/quantized", layer.data);
-        let of_weights =
-            format!("{}/quantized/{}", layer.weights, if layer.outputs_first { "rows" } else { "columns" });
+        let data = format!("{}/quantized", reader.data);
         let mut nodes = Vec::new();
         if made.insert(data.clone()) {
-            let (datatype, scale) = scale::of_activations(&layer.samples, activation_bits, i == 0);
-            nodes.push(quantizer(&mut graph, &layer.data, &data, datatype, &[], &[scale]));
+            let (datatype, scale) = scale::of_activations(&reader.samples, activation_bits, i == 0);
+            nodes.push(quantizer(&mut graph, &reader.data, &data, datatype, &[], &[scale]));
         }
-        let datatype = DataType { narrow: true, ..DataType::signed(bits.weights) };
-        let scales = scale::of_weights(layer.matrix.view(), datatype);
-        if made.insert(of_weights.clone()) {
-            let rows = scales.len() as i64;
-            let dims = if layer.outputs_first { [rows, 1] } else { [1, rows] };
-            nodes.push(quantizer(&mut graph, &layer.weights, &of_weights, datatype, &dims, &scales));
+        let mut renamed = HashMap::from([(reader.data.clone(), data)]);
+        if let Some(real) = &reader.weights {
+            let tensor = format!("{}/quantized/{}", real.tensor, real.outputs);
+            let datatype = DataType { narrow: true, ..DataType::signed(bits.weights) };
+            let scales = scale::of_weights(real.matrix.view(), datatype);
+            if made.insert(tensor.clone()) {
+                let mut dims = vec![1; real.rank];
+                dims[real.outputs] = scales.len() as i64;
+                nodes.push(quantizer(&mut graph, &real.tensor, &tensor, datatype, &dims, &scales));
+            }
+            let units = Array2::from_shape_fn(real.matrix.dim(), |(r, c)| real.matrix[[r, c]] / f64::from(scales[r]));
+            weights.insert(reader.output.clone(), units);
+            renamed.insert(real.tensor.clone(), tensor);
         }
-        let units = Array2::from_shape_fn(layer.matrix.dim(), |(r, c)| layer.matrix[[r, c]] / f64::from(scales[r]));
-        weights.insert(layer.output.clone(), units);
-        front.insert(layer.output.clone(), nodes);
-        if let Some(node) = graph.node.iter_mut().find(|n| n.output.first() == Some(&layer.output)) {
+        front.insert(reader.output.clone(), nodes);
+        if let Some(node) = graph.node.iter_mut().find(|n| n.output.first() == Some(&reader.output)) {
             for input in node.input.iter_mut().take(2) {
-                if *input == layer.data {
-                    input.clone_from(&data);
-                } else if *input == layer.weights {
-                    input.clone_from(&of_weights);
+                if let Some(quantized) = renamed.get(input) {
+                    input.clone_from(quantized);
                 }
             }
         }

@@ -8,7 +8,7 @@ use quantizer::certificate::{Targets, check};
 use quantizer::datatype::{DataType, Signedness};
 use quantizer::float::{Bits, FloatError, Quantized, input_shape, is_float, quantize};
 use quantizer::import::{ImportError, ImportOptions, verify};
-use quantizer::onnx::build::{encode, float, floats, int, model, node, value};
+use quantizer::onnx::build::{encode, float, floats, int, ints_attribute, model, node, value};
 use quantizer::onnx::file::{self, OnnxFile};
 use quantizer::onnx::proto::{NodeProto, TensorProto};
 use quantizer::testing::Random;
@@ -86,14 +86,73 @@ fn quantized(file: &OnnxFile, bits: Bits) -> Quantized {
     quantize(file, &ImportOptions::default(), bits, samples(9, 100).view()).unwrap()
 }
 
+/// 2x8x8: a grouped Conv with padding and a bias, BatchNorm, Relu and a MaxPool; a Conv with strides, Relu and an AveragePool; Gemm.
+fn convolutional(seed: u64) -> OnnxFile {
+    let r = &mut Random::new(seed);
+    let initializers = vec![
+        random(r, "c1.weight", &[6, 1, 3, 3], -1.0, 1.0),
+        random(r, "c1.bias", &[6], -0.2, 0.2),
+        random(r, "n1.weight", &[6], 0.5, 1.5),
+        random(r, "n1.bias", &[6], -0.3, 0.3),
+        random(r, "n1.running_mean", &[6], -0.3, 0.3),
+        random(r, "n1.running_var", &[6], 0.1, 2.0),
+        random(r, "c2.weight", &[5, 6, 2, 2], -1.0, 1.0),
+        random(r, "fc.weight", &[3, 5], -1.0, 1.0),
+        random(r, "fc.bias", &[3], -0.2, 0.2),
+    ];
+    let norm = ["a", "n1.weight", "n1.bias", "n1.running_mean", "n1.running_var"];
+    let nodes = vec![
+        node("Conv", &["x", "c1.weight", "c1.bias"], "a", vec![ints_attribute("pads", &[1, 1, 1, 1]), int("group", 2)]),
+        node("BatchNormalization", &norm, "b", vec![]),
+        node("Relu", &["b"], "c", vec![]),
+        node("MaxPool", &["c"], "d", vec![ints_attribute("kernel_shape", &[2, 2]), ints_attribute("strides", &[1, 2])]),
+        node("Conv", &["d", "c2.weight"], "e", vec![ints_attribute("strides", &[2, 1])]),
+        node("Relu", &["e"], "f", vec![]),
+        node("AveragePool", &["f"], "g", vec![ints_attribute("kernel_shape", &[3, 3])]),
+        node("Flatten", &["g"], "h", vec![]),
+        node("Gemm", &["h", "fc.weight", "fc.bias"], "y", vec![int("transB", 1)]),
+    ];
+    write(initializers, nodes, &[0, 2, 8, 8], 3)
+}
+
+/// What that file computes, written out place by place.
+fn convolutional_reference(file: &OnnxFile, x: &[f64]) -> Vec<f64> {
+    let get = |name: &str| initializer(file, name);
+    let at = |c: usize, i: i64, j: i64| {
+        let on = (0..8).contains(&i) && (0..8).contains(&j);
+        if on { x[c * 64 + i as usize * 8 + j as usize] } else { 0.0 }
+    };
+    let (w, bias) = (get("c1.weight"), get("c1.bias"));
+    let [gain, shift, mean, variance] =
+        ["weight", "bias", "running_mean", "running_var"].map(|p| get(&format!("n1.{p}")));
+    let c = |r: usize, i: usize, j: usize| {
+        let taps = (0..9).map(|t| w[r * 9 + t] * at(r / 3, (i + t / 3) as i64 - 1, (j + t % 3) as i64 - 1));
+        let a = taps.sum::<f64>() + bias[r];
+        ((a - mean[r]) / (variance[r] + 1e-5).sqrt() * gain[r] + shift[r]).max(0.0)
+    };
+    // 7 x 4 places.
+    let d =
+        |r: usize, i: usize, j: usize| (0..4).map(|t| c(r, i + t / 2, 2 * j + t % 2)).fold(f64::NEG_INFINITY, f64::max);
+    // 3 x 3 places.
+    let w = get("c2.weight");
+    let f = |r: usize, i: usize, j: usize| {
+        let taps = (0..24).map(|t| w[r * 24 + t] * d(t / 4, 2 * i + t % 4 / 2, j + t % 2));
+        taps.sum::<f64>().max(0.0)
+    };
+    let g: Vec<f64> = (0..5).map(|r| (0..9).map(|p| f(r, p / 3, p % 3)).sum::<f64>() / 9.0).collect();
+    let (w, bias) = (get("fc.weight"), get("fc.bias"));
+    (0..3).map(|o| g.iter().enumerate().map(|(i, g)| g * w[o * 5 + i]).sum::<f64>() + bias[o]).collect()
+}
+
+fn initializer(file: &OnnxFile, name: &str) -> Vec<f64> {
+    let graph = file.model.graph.as_ref().unwrap();
+    let tensor = graph.initializer.iter().find(|t| t.name == name).unwrap();
+    tensor.raw_data.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
+}
+
 /// What the float file computes, in `f64`, up to the last layer.
 fn reference(file: &OnnxFile, x: &[f64]) -> Vec<f64> {
-    let graph = file.model.graph.as_ref().unwrap();
-    let get = |name: &str| -> Vec<f64> {
-        let tensor = graph.initializer.iter().find(|t| t.name == name).unwrap();
-        let bytes = tensor.raw_data.chunks_exact(4);
-        bytes.map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
-    };
+    let get = |name: &str| initializer(file, name);
     let rows = |w: &[f64], x: &[f64]| -> Vec<f64> {
         w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
     };
@@ -116,20 +175,11 @@ fn reference(file: &OnnxFile, x: &[f64]) -> Vec<f64> {
 
 /// The integer network in real units, by the definitions of its layers.
 fn integers(q: &Quantized, x: &[f64]) -> Vec<f64> {
-    use quantizer::network::Op;
     let network = &q.imported.network;
     let first = q.imported.first_quant.as_ref().unwrap();
     let code = |&v: &f64| first.code(&quantizer::rational::from_f64(v).unwrap(), 0);
-    let mut codes: Vec<i64> = x.iter().map(code).collect();
-    for layer in &network.layers {
-        codes = match &layer.op {
-            Op::Dense(d) => {
-                d.weights.rows().into_iter().map(|w| w.iter().zip(&codes).map(|(w, x)| w * x).sum()).collect()
-            }
-            Op::Threshold(t) => codes.iter().enumerate().map(|(c, &x)| t.channel(c).apply(x)).collect(),
-            _ => codes,
-        };
-    }
+    let codes: Vec<i64> = x.iter().map(code).collect();
+    let codes = quantizer::testing::evaluate(network, &codes).swap_remove(network.output.0);
     let scales = network.tensor(network.output).scale.as_ref().unwrap();
     let scale = |c: usize| if scales.len() == 1 { scales[0] } else { scales[c] };
     codes.iter().enumerate().map(|(c, &x)| scale(c).factor * x as f64 + scale(c).offset).collect()
@@ -167,6 +217,38 @@ fn with_many_bits_the_integers_are_the_float_network() {
         assert!(errors[0] < 0.2 && errors[1] < 2e-3 && errors[2] < 1e-4, "seed {seed}: {errors:?}");
         errors.reverse();
         assert!(errors.is_sorted(), "seed {seed}: {errors:?}");
+    }
+}
+
+#[test]
+fn convolutions_and_pools_too() {
+    let images = |seed: u64, count: usize| {
+        let r = &mut Random::new(seed);
+        Array2::from_shape_fn((count, 128), |_| r.within(0, 255) as f64 / 255.0)
+    };
+    for seed in 0..4 {
+        let file = convolutional(seed);
+        assert!(is_float(&file));
+        let test = images(9, 60);
+        let expected: Vec<_> = test.rows().into_iter().map(|x| convolutional_reference(&file, &x.to_vec())).collect();
+        let norm: f64 = expected.iter().flatten().map(|y| y * y).sum();
+        let errors = [4, 8, 12].map(|bits| {
+            let bits = Bits { weights: bits, activations: bits, input: 8.max(bits) };
+            let q = quantize(&file, &ImportOptions::default(), bits, test.view()).unwrap();
+            let network = &q.imported.network;
+            assert!(network.validate().is_ok());
+            let layers: Vec<_> = network.matrix_layers().map(|m| m.layer.name.clone()).collect();
+            assert_eq!(layers, ["c1", "c2", "fc"]);
+            for (matrix, real) in network.matrix_layers().zip(&q.weights) {
+                let near = |(&w, &v): (&i64, &f64)| (w as f64 - v).abs() <= 0.5 + 1e-9;
+                assert!(matrix.weights.iter().zip(real).all(near), "{}", matrix.layer.name);
+            }
+            let difference = |(x, y): (ndarray::ArrayView1<'_, f64>, &Vec<f64>)| -> f64 {
+                integers(&q, &x.to_vec()).iter().zip(y).map(|(a, b)| (a - b).powi(2)).sum()
+            };
+            test.rows().into_iter().zip(&expected).map(difference).sum::<f64>() / norm
+        });
+        assert!(errors[0] < 0.2 && errors[1] < 2e-3 && errors[2] < 1e-4, "seed {seed}: {errors:?}");
     }
 }
 

@@ -11,10 +11,11 @@ use generator::lower::{LowerOptions, lower};
 use ndarray::Array2;
 use quantizer::certificate::{Certificate, Targets, check};
 use quantizer::datatype::DataType;
+use quantizer::float;
 use quantizer::import::{ImportOptions, import};
 use quantizer::network::{Network, TensorId};
 use quantizer::testing::{Random, mlp};
-use quantizer::weights::network::{NetworkError, quantize_network};
+use quantizer::weights::network::{NetworkError, quantize_network, quantize_real};
 use quantizer::weights::{NAMES, WeightError, by_name};
 use sim::{cycle, golden};
 
@@ -138,6 +139,47 @@ fn a_convolutional_network_loses_a_bit() {
         let quantized = mnist.quantized(name, vec![18, 11, 11, 15]).unwrap();
         let right = mnist.right(&quantized);
         assert!((least..9775).contains(&right), "{name}: {right}");
+    }
+}
+
+/// A real convolutional network without its quantizers: quantized anew, and put into narrower accumulators from its real weights.
+#[test]
+fn a_float_convolutional_network() {
+    let Some(mnist) = Mnist::open("brevitas_cnn_w4a4.onnx") else { return };
+    let zoo = PathBuf::from(std::env::var_os("SNUG_ZOO").unwrap());
+    let mut file = quantizer::onnx::file::read(&zoo.join("models/brevitas_cnn_w4a4.onnx")).unwrap();
+    let graph = file.model.graph.as_mut().unwrap();
+    let (quants, mut nodes): (Vec<_>, Vec<_>) = graph.node.drain(..).partition(|n| n.op_type == "Quant");
+    for input in nodes.iter_mut().flat_map(|n| &mut n.input) {
+        if let Some(quant) = quants.iter().find(|q| q.output[0] == *input) {
+            input.clone_from(&quant.input[0]);
+        }
+    }
+    graph.node = nodes;
+    assert!(float::is_float(&file));
+    let options = ImportOptions { input_type: Some("u8/255".parse().unwrap()), ..Default::default() };
+    let samples = mnist.calibration.mapv(|p| p as f64 / 255.0);
+    let quantized = |bits| float::quantize(&file, &options, bits, samples.view()).unwrap();
+    let eight = quantized(float::Bits { weights: 8, activations: 8, input: 8 });
+    let four = quantized(float::Bits { weights: 4, activations: 4, input: 8 });
+    let [eight, nearest] = [&eight, &four].map(|q| mnist.right(&q.imported.network));
+    let network = &four.imported.network;
+    let activations = |n: &Network, TensorId(id): TensorId| {
+        golden::run_all(n, mnist.calibration.view()).map(|mut all| all.swap_remove(id)).map_err(|e| e.to_string())
+    };
+    let exact: Vec<u32> = Certificate::of(network).unwrap().layers.iter().map(|l| l.accumulator.exact).collect();
+    println!("brevitas_cnn_w4a4 without quantizers: {eight} right with 8 bits, {nearest} with 4 ({exact:?})");
+    assert!(eight > 9750 && nearest > 9740, "{eight} {nearest}");
+    let targets = Targets::InOrder(exact.iter().map(|e| e - 1).collect());
+    let resolved = targets.resolve(network).unwrap();
+    for (name, least) in [("sign-split-grid", 9650), ("axe", 8700)] {
+        let method = by_name(name, None).unwrap();
+        let (narrow, _) =
+            quantize_real(network, &four.weights, &resolved, method.as_ref(), Some(&activations)).unwrap();
+        assert_eq!(check(&narrow, &targets).unwrap(), vec![], "{name}");
+        let right = mnist.right(&narrow);
+        println!("  {name}, a bit less: {right} right");
+        assert!((least..nearest).contains(&right), "{name}: {right}");
     }
 }
 

@@ -75,7 +75,10 @@ pub fn apply(
 }
 
 /// The number of groups and the kernel, checked against the shapes of image `[channels, ...]` and weights.
-fn grouping<'a>(
+///
+/// # Errors
+/// If they disagree.
+pub fn grouping<'a>(
     attributes: &Attributes,
     image: &[usize],
     weights: &'a Constant,

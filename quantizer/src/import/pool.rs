@@ -61,7 +61,10 @@ pub fn apply(
 }
 
 /// The window of an `AveragePool`, whose divisor must be the same everywhere.
-fn averaging(attributes: &Attributes, image: &[usize]) -> Result<Window, Refusal> {
+///
+/// # Errors
+/// If it is not, or the window does not fit the image.
+pub fn averaging(attributes: &Attributes, image: &[usize]) -> Result<Window, Refusal> {
     let kernel = kernel(attributes)?;
     let window = window::window(attributes, &kernel, image, Rounding::Down)?;
     let varies = |why: &str, hint: &str| Err(Refusal::new(format!("its divisor varies: {why}"), hint));
@@ -75,7 +78,11 @@ fn averaging(attributes: &Attributes, image: &[usize]) -> Result<Window, Refusal
     Ok(window)
 }
 
-fn kernel(attributes: &Attributes) -> Result<Vec<usize>, Refusal> {
+/// The kernel of a pooling node, one number per spatial axis.
+///
+/// # Errors
+/// If there is none.
+pub fn kernel(attributes: &Attributes) -> Result<Vec<usize>, Refusal> {
     let given = attributes.ints("kernel_shape").unwrap_or_default();
     let kernel: Vec<usize> = given.iter().filter_map(|&k| usize::try_from(k).ok().filter(|&k| k > 0)).collect();
     if kernel.len() == given.len() && !kernel.is_empty() {
@@ -84,8 +91,8 @@ fn kernel(attributes: &Attributes) -> Result<Vec<usize>, Refusal> {
     Err(Refusal::new(format!("its kernel_shape is {given:?}"), "use one number of at least 1 per spatial axis"))
 }
 
-/// One window over the whole image.
-fn whole(image: &[usize]) -> Window {
+/// One window over the whole image `[channels, ...]`.
+pub fn whole(image: &[usize]) -> Window {
     let kernel = if let [_, h, w] = *image { [h, w] } else { [1, image[1]] };
     Window { kernel, stride: [1, 1], dilation: [1, 1], pad_begin: [0, 0], pad_end: [0, 0] }
 }

@@ -31,11 +31,13 @@ pub fn capped_simplex_threshold(magnitudes: &[f64], cap: f64, radius: f64) -> f6
     let mut theta = simplex_threshold(magnitudes, radius);
     let mut at_cap = 0;
     loop {
-        let rest: Vec<f64> = magnitudes.iter().copied().filter(|u| u - theta < cap).collect();
-        if magnitudes.len() - rest.len() == at_cap {
+        // Counted first: most often nothing is there, and nothing needs to be copied.
+        let at_cap_now = magnitudes.iter().filter(|&u| u - theta >= cap).count();
+        if at_cap_now == at_cap {
             return theta;
         }
-        at_cap = magnitudes.len() - rest.len();
+        at_cap = at_cap_now;
+        let rest: Vec<f64> = magnitudes.iter().copied().filter(|u| u - theta < cap).collect();
         let left = radius - cap * at_cap as f64;
         // Only rounding can make this negative: what is at the cap is within the radius.
         theta = theta.min(simplex_threshold(&rest, left.max(0.0)));
