@@ -268,6 +268,7 @@ fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
     match error {
         GenerateError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
         GenerateError::Folding { .. } => ("folding", None),
+        GenerateError::Accumulator { .. } => ("generate::accumulator", None),
         GenerateError::Target { .. } => ("folding", None),
         GenerateError::TopName(_) => ("usage", None),
         GenerateError::Unsupported { .. } | GenerateError::NoLabel { .. } => ("generate::unsupported", None),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use generator::accumulators::AccumulatorRule;
 use generator::folding::{FoldingRequest, LayerFolding};
 use generator::target::Backend;
 use num_bigint::BigInt;
@@ -22,7 +24,7 @@ pub const DATAFLOW: &str = "dataflow.json";
 /// How parallel the hardware is.
 #[derive(Debug, clap::Args)]
 pub struct FoldingArgs {
-    /// PE and SIMD by layer ({"features.3": {"pe": 16, "simd": 49}}), or the dataflow.json of an earlier run
+    /// PE and SIMD by layer ({"features.3": {"pe": 16, "simd": 49}, "features.7": {"unrolled": true}}), or the dataflow.json of an earlier run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target_interval", "target_fps"])]
     pub folding: Option<PathBuf>,
     /// At most so many clock cycles between frames
@@ -34,6 +36,9 @@ pub struct FoldingArgs {
     /// How sums are built: generic (`+`, any device) or xc7 (bit heaps of LUT6_2 and CARRY4)
     #[arg(long, value_parser = ["generic", "xc7"])]
     pub backend: Option<String>,
+    /// Accumulator bits: channel (exact for each processing element), layer (exact for the widest), l1, data-type, or a number
+    #[arg(long, value_name = "RULE")]
+    pub accumulator_width: Option<String>,
     /// The clock that rates are reported for
     #[arg(long, value_name = "C", default_value = "100")]
     pub clock_mhz: String,
@@ -46,6 +51,7 @@ impl Default for FoldingArgs {
             target_interval: None,
             target_fps: None,
             backend: None,
+            accumulator_width: None,
             clock_mhz: "100".to_owned(),
         }
     }
@@ -65,16 +71,15 @@ impl FoldingArgs {
     /// # Errors
     /// If the folder's file cannot be read or names none.
     pub fn backend(&self, model: &Model) -> Result<Backend, Error> {
-        let name = match (&self.backend, model.folder_file(DATAFLOW)) {
-            (Some(name), _) => name.clone(),
-            (None, Some(path)) => {
-                let value: serde_json::Value = files::read_json(&path)?;
-                // Folders of before there were several have none.
-                value.get("backend").and_then(serde_json::Value::as_str).unwrap_or("generic").to_owned()
-            }
-            (None, None) => return Ok(Backend::Generic),
-        };
-        name.parse().map_err(|message| Error::Usage { message, help: None })
+        kept(&self.backend, model, "backend")
+    }
+
+    /// How wide accumulators are. A generated folder keeps its own rule unless another is asked for.
+    ///
+    /// # Errors
+    /// If the folder's file cannot be read or names none.
+    pub fn accumulators(&self, model: &Model) -> Result<AccumulatorRule, Error> {
+        kept(&self.accumulator_width, model, "accumulators")
     }
 
     /// What the generator is asked for. A generated folder keeps its folding unless something else is asked for.
@@ -97,18 +102,56 @@ impl FoldingArgs {
     }
 }
 
+/// An option's value: what was asked for, else what a generated folder was made with, else the default.
+fn kept<T: FromStr<Err = String> + Default>(asked: &Option<String>, model: &Model, key: &str) -> Result<T, Error> {
+    let name = match (asked, model.folder_file(DATAFLOW)) {
+        (Some(name), _) => name.clone(),
+        (None, Some(path)) => {
+            let value: serde_json::Value = files::read_json(&path)?;
+            match value.get(key).and_then(serde_json::Value::as_str) {
+                Some(name) => name.to_owned(),
+                // Folders of before there was a choice name none.
+                None => return Ok(T::default()),
+            }
+        }
+        (None, None) => return Ok(T::default()),
+    };
+    name.parse().map_err(|message| Error::Usage { message, help: None })
+}
+
 fn positive(option: &'static str, text: &str) -> Result<Rational, Error> {
     from_decimal(text)
         .filter(|v| *v > Rational::from(BigInt::from(0)))
         .ok_or_else(|| Error::Usage { message: format!("{option}: '{text}' is not a positive number"), help: None })
 }
 
-/// PE and SIMD as the file says them.
+/// PE and SIMD as the file says them, or `"unrolled": true` for all rows and columns at a time.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    pe: usize,
-    simd: usize,
+    pe: Option<usize>,
+    simd: Option<usize>,
+    #[serde(default)]
+    unrolled: bool,
+}
+
+impl Entry {
+    /// PE and SIMD for a layer of `size` rows and columns; `None` if the entry says too little or too much, or unrolls what has no weights.
+    fn folding(&self, size: Option<LayerFolding>) -> Option<LayerFolding> {
+        match (self.unrolled, self.pe, self.simd) {
+            (true, None, None) => size,
+            (false, Some(pe), Some(simd)) => Some(LayerFolding { pe, simd }),
+            _ => None,
+        }
+    }
+}
+
+/// Rows and columns of a layer with weights.
+fn whole(network: &Network, name: &str) -> Option<LayerFolding> {
+    let matrix = network.matrix_layers().find(|m| m.layer.name == name)?;
+    let (rows, columns) = matrix.weights.dim();
+    // Groups are built as one matrix with zeros.
+    Some(LayerFolding { pe: rows, simd: columns * matrix.groups })
 }
 
 /// Reads PE and SIMD by layer; layers may be called by their ONNX node.
@@ -124,7 +167,17 @@ fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>
         let by_node = network.dense_layers().find(|(l, _)| !is_name && l.node == name);
         by_node.map_or(name, |(l, _)| l.name.clone())
     };
-    Ok(entries.into_iter().map(|(name, e)| (named(name), LayerFolding { pe: e.pe, simd: e.simd })).collect())
+    let folding = |(name, entry): (String, Entry)| {
+        let name = named(name);
+        let size = whole(network, &name);
+        let complaint = "give \"pe\" and \"simd\", or \"unrolled\": true for a layer with weights";
+        let folding = entry.folding(size).ok_or_else(|| DataError::Malformed {
+            path: path.to_path_buf(),
+            reason: format!("layer '{name}': {complaint}"),
+        })?;
+        Ok((name, folding))
+    };
+    entries.into_iter().map(folding).collect()
 }
 
 #[cfg(test)]
@@ -150,6 +203,17 @@ mod tests {
             std::fs::write(&path, &text).unwrap();
             let read = read(&path, &network).unwrap();
             assert_eq!(read, BTreeMap::from([(name.clone(), LayerFolding { pe: 2, simd: 4 })]), "{text}");
+        }
+        std::fs::write(&path, r#"{"MatMul_7": {"unrolled": true}}"#).unwrap();
+        let whole = BTreeMap::from([(name.clone(), LayerFolding { pe: 6, simd: 8 })]);
+        assert_eq!(super::read(&path, &network).unwrap(), whole);
+        for text in [
+            r#"{"MatMul_7": {"pe": 2, "simd": 4, "unrolled": true}}"#,
+            r#"{"MatMul_7": {"pe": 2}}"#,
+            r#"{"nothing": {"unrolled": true}}"#,
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(super::read(&path, &network).unwrap_err().to_string().contains("unrolled"), "{text}");
         }
         std::fs::write(&path, r#"{"a": {"PE": 2, "simd": 4}}"#).unwrap();
         assert!(super::read(&path, &network).unwrap_err().to_string().contains("unknown field `PE`"));

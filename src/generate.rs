@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
 use generator::folding::{LayerFolding, resolve};
-use generator::lower::{LowerOptions, lower};
+use generator::lower::{LowerOptions, lower_with};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
@@ -99,6 +100,8 @@ pub struct Design {
     pub folding: Vec<(String, LayerFolding)>,
     /// How its sums are built.
     pub backend: Backend,
+    /// How wide its accumulators are.
+    pub accumulators: AccumulatorRule,
     /// The hardware.
     pub dataflow: Dataflow,
 }
@@ -112,14 +115,15 @@ impl Design {
         let request = folding.request(model)?;
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
         let backend = folding.backend(model)?;
-        let mut dataflow = lower(&model.network, &options)?;
+        let accumulators = folding.accumulators(model)?;
+        let mut dataflow = lower_with(&model.network, &options, accumulators)?;
         // Before the queues: the latencies of the back-end decide how deep they are.
         retarget(&mut dataflow, backend);
         fifo::size(&mut dataflow).map_err(|e| Error::Usage {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, dataflow })
+        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, accumulators, dataflow })
     }
 }
 

@@ -1,4 +1,7 @@
-//! `snug synth`: what Yosys makes of a generated folder.
+//! `snug synth`: what Yosys makes of a generated folder, and nextpnr of that.
+
+mod compare;
+mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,7 @@ use crate::console::Console;
 use crate::data::DataError;
 use crate::error::{Error, ModelError};
 use crate::files;
-use crate::folding::FoldingArgs;
+use crate::folding::{DATAFLOW, FoldingArgs};
 use crate::generate::Design;
 use crate::model::ModelArgs;
 use crate::output_dir;
@@ -26,9 +29,24 @@ use crate::progress::Progress;
 pub struct Args {
     /// A generated folder
     dir: PathBuf,
-    /// What to map to
-    #[arg(long, value_parser = ["generic", "xc7", "ecp5", "ice40"], default_value = "xc7")]
-    target: String,
+    /// What to map to: xc7, or ecp5 with --pnr, unless named
+    #[arg(long, value_parser = ["generic", "xc7", "ecp5", "ice40"])]
+    target: Option<String>,
+    /// Show the estimate beside the count, module by module (xc7)
+    #[arg(long)]
+    compare: bool,
+    /// Place and route with nextpnr: clock rate and critical path (ecp5)
+    #[arg(long, conflicts_with = "compare")]
+    pnr: bool,
+    /// Device and speed grade of --pnr: 12k, 25k, 45k or 85k, as 25k-6 or 25k-8
+    #[arg(long, value_name = "DEVICE", default_value = "25k-6", requires = "pnr")]
+    device: String,
+    /// The clock that --pnr works towards
+    #[arg(long, value_name = "MHZ", default_value = "250", requires = "pnr")]
+    clock_mhz: f64,
+    /// The seed of --pnr's placer
+    #[arg(long, value_name = "N", default_value = "1", requires = "pnr")]
+    seed: u32,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "3600")]
     timeout: u64,
@@ -54,7 +72,12 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     if !output_dir::is_ours(&args.dir) {
         return Err(ModelError::Folder { path: args.dir.clone() }.into());
     }
-    let target: Target = args.target.parse()?;
+    let target: Target = match &args.target {
+        Some(name) => name.parse()?,
+        None if args.pnr => Target::Ecp5,
+        None => Target::Xc7,
+    };
+    fits(args, target)?;
     let Io { top, output } = files::read_json(&args.dir.join("io.json"))?;
     let logits = output.carries == "logits";
     let sources = sources(&args.dir)?;
@@ -64,6 +87,9 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         ..Job::new(sources.clone(), top.clone(), target)
     };
     let yosys = tools::find(Tool::Yosys)?;
+    if args.pnr {
+        return place::run(args, &yosys, job(Flow::Flat), console);
+    }
     let results = {
         let _progress = Progress::start(console, format!("{}: {top}", yosys.banner));
         // Flat for the total, module by module for the parts: their sum is more, nothing being shared across walls.
@@ -78,7 +104,14 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         let model = ModelArgs::of(args.dir.clone()).open()?;
         let output = if logits { Output::Logits } else { Output::Label };
         let design = Design::of(&model, &FoldingArgs::default(), Some(&top), output)?;
-        synthesis.lut_estimate = Some(estimate(&design.dataflow).total.lut_total());
+        let estimate = estimate(&design.dataflow);
+        synthesis.lut_estimate = Some(estimate.total.lut_total());
+        let rows = compare::rows(&estimate, &mut synthesis);
+        if args.compare && !console.json {
+            console.print(text(&synthesis))?;
+            console.print(compare::text(&rows))?;
+            return Ok(Outcome::Fine);
+        }
     }
     if console.json {
         console.print_json("snug.synth/1", &synthesis)?;
@@ -86,6 +119,33 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         console.print(text(&synthesis))?;
     }
     Ok(Outcome::Fine)
+}
+
+/// Whether what is asked for fits the target, and the folder's back-end the target.
+fn fits(args: &Args, target: Target) -> Result<(), Error> {
+    let usage = |message: String, help: String| Err(Error::Usage { message, help: Some(help) });
+    if args.compare && target != Target::Xc7 {
+        return usage("--compare: the estimate speaks of xc7 only".to_owned(), "leave --target away".to_owned());
+    }
+    if args.pnr && target != Target::Ecp5 {
+        return usage(
+            format!("--pnr: there is place and route for ecp5, not for {target}"),
+            "--target ecp5".to_owned(),
+        );
+    }
+    let dataflow: serde_json::Value = files::read_json(&args.dir.join(DATAFLOW))?;
+    // Folders of before there were several back-ends name none.
+    let backend = dataflow.get("backend").and_then(serde_json::Value::as_str).unwrap_or("generic");
+    if backend == "xc7" && target != Target::Xc7 {
+        return usage(
+            format!(
+                "{} was generated with --backend xc7: its cells (LUT6_2, CARRY4) are those of AMD 7 series, not of {target}",
+                args.dir.display()
+            ),
+            "generate it again with --backend generic".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// The Verilog files that `files.f` lists.
@@ -121,7 +181,9 @@ fn text(s: &Synthesis) -> String {
         let line = format!("  {:6} LUT x {:3}  {}", m.counts.lut, m.instances, m.source);
         by_size.entry(std::cmp::Reverse(m.counts.lut * m.instances)).or_default().push(line);
     }
-    lines.push("module by module:".to_owned());
+    if !s.modules.is_empty() {
+        lines.push("module by module:".to_owned());
+    }
     lines.extend(by_size.into_values().flatten().take(12));
     lines.join("\n")
 }

@@ -39,6 +39,18 @@ pub enum GenerateError {
         /// Why, and the way out.
         reason: String,
     },
+    /// Accumulators narrower than the sums.
+    #[error("layer '{layer}': an accumulator of channel{} {} needs {needed} bits, {asked} are asked for; ask for {needed} or more, or make the weights smaller (snug quantize)", if channels.len() > 1 { "s" } else { "" }, join(channels))]
+    Accumulator {
+        /// The layer.
+        layer: String,
+        /// The channels that share the accumulator.
+        channels: Vec<usize>,
+        /// Bits that hold their sums.
+        needed: u32,
+        /// Bits asked for.
+        asked: u32,
+    },
     /// `--output label` where the classes have no common integer grid.
     #[error("layer '{layer}': its classes cannot be compared on integers: {reason}; use --output logits")]
     NoLabel {

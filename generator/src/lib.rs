@@ -1,5 +1,6 @@
 //! Hardware: from the integer network to a dataflow, and from the dataflow to Verilog.
 
+pub mod accumulators;
 pub mod dataflow;
 pub mod emit;
 pub mod error;

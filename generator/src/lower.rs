@@ -13,12 +13,15 @@ use std::collections::HashMap;
 use quantizer::datatype::Range;
 use quantizer::network::{Network, TensorId};
 
+use crate::accumulators::AccumulatorRule;
 use crate::dataflow::{Dataflow, Encoding, Kind, LabelSelect, Module, Output, Stream, StreamId};
 use crate::error::GenerateError;
 use crate::folding::{FoldingRequest, LayerFolding, resolve};
 use crate::names::{Names, is_identifier, sanitize};
 use crate::prune::prune;
 use crate::stages::{Stage, Stages, Work, stages};
+
+pub(crate) use words::word_bits;
 
 use order::Orders;
 
@@ -45,6 +48,18 @@ impl Default for LowerOptions {
 /// A graph that hardware is not generated for, a folding that does not fit, classes without a common integer grid
 /// where a label is wanted, a top name that is no identifier.
 pub fn lower(network: &Network, options: &LowerOptions) -> Result<Dataflow, GenerateError> {
+    lower_with(network, options, AccumulatorRule::default())
+}
+
+/// The same, with accumulators and thresholds as wide as `accumulators` says.
+///
+/// # Errors
+/// As [`lower`], and a width that a layer's sums do not fit.
+pub fn lower_with(
+    network: &Network,
+    options: &LowerOptions,
+    accumulators: AccumulatorRule,
+) -> Result<Dataflow, GenerateError> {
     let top = match &options.top {
         Some(name) if is_identifier(name) => name.clone(),
         Some(name) => return Err(GenerateError::TopName(name.clone())),
@@ -58,6 +73,7 @@ pub fn lower(network: &Network, options: &LowerOptions) -> Result<Dataflow, Gene
         network,
         orders,
         interval: folding.interval,
+        accumulators,
         names: Names::default(),
         streams: Vec::new(),
         modules: Vec::new(),
@@ -88,6 +104,7 @@ struct Builder<'a> {
     orders: Orders,
     /// Cycles that a frame may take in modules whose width is free.
     interval: u64,
+    accumulators: AccumulatorRule,
     names: Names,
     streams: Vec<Stream>,
     modules: Vec<Module>,
@@ -102,7 +119,7 @@ impl Builder<'_> {
             Work::Matrix(matrix) => {
                 // `resolve` knows every layer with weights.
                 let folding = folding.unwrap_or(LayerFolding { pe: 1, simd: 1 });
-                self.matrix(stage, matrix, folding, input)
+                self.matrix(stage, matrix, folding, input)?
             }
             Work::Requant(steps) => self.requant(stage, steps, input),
             Work::Pool { window, sum } => self.pool(stage, window, *sum, input),

@@ -118,14 +118,20 @@ pub fn network(seed: u64, limits: Limits) -> Network {
 /// A multi-layer perceptron of the given widths (`[inputs, outputs of layer 1, ...]`, at least two): Dense layers of `weights` with
 /// Thresholds to `activations` between them, from an input of type `input` to accumulators.
 pub fn mlp(seed: u64, widths: &[usize], input: DataType, weights: DataType, activations: DataType) -> Network {
+    sparse_mlp(seed, widths, [input, weights, activations], 0)
+}
+
+/// The same for the types `[input, weights, activations]`, with about `zeros` of 16 weights zero.
+pub fn sparse_mlp(seed: u64, widths: &[usize], types: [DataType; 3], zeros: usize) -> Network {
+    let [input, weights, activations] = types;
     let random = &mut Random::new(seed);
     let mut network = bare(seed, vec![widths.first().copied().unwrap_or(1)], input);
     let last = widths.len().saturating_sub(2);
     for (i, &rows) in widths.iter().skip(1).enumerate() {
         let name = format!("features.{i}");
         let columns = elements_of(&network, network.output);
-        let weights =
-            Dense { weights: Array2::from_shape_fn((rows, columns), |_| random.code(weights)), weight_type: weights };
+        let mut weight = || if zeros > 0 && random.size(0, 15) < zeros { 0 } else { random.code(weights) };
+        let weights = Dense { weights: Array2::from_shape_fn((rows, columns), |_| weight()), weight_type: weights };
         push(&mut network, &name, Op::Dense(weights), None);
         if i < last {
             push_threshold(&mut network, random, &name, activations);

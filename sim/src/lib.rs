@@ -5,6 +5,7 @@ pub mod cycle;
 pub mod fifo;
 pub mod golden;
 pub mod icarus;
+pub mod nextpnr;
 pub mod prove;
 pub mod report;
 pub mod stall;

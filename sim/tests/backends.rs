@@ -1,16 +1,47 @@
 //! Every back-end computes the same integers in the cycles that the cycle engine foretells.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use generator::dataflow::{Kind, Output};
+use std::path::Path;
+
+use generator::accumulators::AccumulatorRule;
+use generator::dataflow::{Dataflow, Kind, Output};
 use generator::folding::FoldingRequest;
-use generator::lower::{LowerOptions, lower};
+use generator::lower::{LowerOptions, lower_with};
 use generator::target::{Backend, retarget};
-use quantizer::testing::{Limits, inputs, network};
+use ndarray::Array2;
+use quantizer::testing::{Limits, conv_network, inputs, network};
 use sim::cosim::{CompileOptions, Compiled, difference};
 use sim::stall::Stall;
 use sim::tools::{Tool, find};
 use sim::verilator::RunOptions;
 use sim::{cycle, golden};
+
+/// The heaps of `dataflow`, after its Verilog has run under every stall as the cycle engine foretells, to `expected`.
+fn check(
+    tool: &sim::tools::Found,
+    dataflow: &Dataflow,
+    x: &Array2<i64>,
+    expected: &Array2<i64>,
+    seed: u64,
+    folder: &Path,
+) -> usize {
+    let options = CompileOptions { monitor: true, jobs: 2, ..Default::default() };
+    let compiled = Compiled::new(tool, dataflow, &folder.join(seed.to_string()), options).unwrap();
+    for stall in Stall::all(seed) {
+        let ours =
+            cycle::run(dataflow, x.view(), &cycle::Options { stall, record: true, ..Default::default() }).unwrap();
+        let (run, result) =
+            compiled.run(x.view(), &RunOptions { stall, seed: seed + 1, ..RunOptions::new(0) }).unwrap();
+        assert_eq!(difference(dataflow, &ours, &run).map(|d| d.to_string()), None, "seed {seed}, {stall:?}");
+        assert_eq!(result, ours.result);
+        assert_eq!(&result, expected);
+    }
+    let planned = |m: &&generator::dataflow::Module| match &m.kind {
+        Kind::MatrixVector(u) => u.pes[0].heap.is_some(),
+        _ => false,
+    };
+    dataflow.modules.iter().filter(planned).count()
+}
 
 #[test]
 fn xc7_is_cycle_exact() {
@@ -28,25 +59,39 @@ fn xc7_is_cycle_exact() {
         } else {
             FoldingRequest::Interval([1, 9, 1, 30, 16, 2][seed as usize])
         };
-        let mut dataflow = lower(&network, &LowerOptions { folding, top: None, output: Output::Logits }).unwrap();
+        let options = LowerOptions { folding, top: None, output: Output::Logits };
+        // Every other one with registers wider than they need be.
+        let rule = if seed % 2 == 0 { AccumulatorRule::Channel } else { AccumulatorRule::Bits(32) };
+        let mut dataflow = lower_with(&network, &options, rule).unwrap();
         retarget(&mut dataflow, Backend::Xc7);
-        heaps += dataflow
-            .modules
-            .iter()
-            .filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.pes[0].heap.is_some()))
-            .count();
-        let options = CompileOptions { monitor: true, jobs: 2, ..Default::default() };
-        let compiled = Compiled::new(&tool, &dataflow, &folder.path().join(seed.to_string()), options).unwrap();
         let expected = golden::run(&network, x.view()).unwrap();
-        for stall in Stall::all(seed) {
-            let ours =
-                cycle::run(&dataflow, x.view(), &cycle::Options { stall, record: true, ..Default::default() }).unwrap();
-            let (run, result) =
-                compiled.run(x.view(), &RunOptions { stall, seed: seed + 1, ..RunOptions::new(0) }).unwrap();
-            assert_eq!(difference(&dataflow, &ours, &run).map(|d| d.to_string()), None, "seed {seed}, {stall:?}");
-            assert_eq!(result, ours.result);
-            assert_eq!(result, expected);
-        }
+        heaps += check(&tool, &dataflow, &x, &expected, seed, folder.path());
     }
     assert!(heaps > 6, "{heaps} units have heaps");
+}
+
+#[test]
+fn xc7_is_cycle_exact_for_images() {
+    let Ok(tool) = find(Tool::Verilator) else {
+        eprintln!("SKIPPED: verilator is not installed (apt-get install verilator)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut heaps, mut built) = (0, 0);
+    for seed in 0..12u64 {
+        let network = conv_network(seed, Limits { layers: 3, width: 6, bits: 4 });
+        let folding = FoldingRequest::Interval(600 + 300 * (seed % 3));
+        let options = LowerOptions { folding, top: None, output: Output::Logits };
+        let Ok(mut dataflow) = lower_with(&network, &options, AccumulatorRule::Channel) else { continue };
+        retarget(&mut dataflow, Backend::Xc7);
+        sim::fifo::size(&mut dataflow).unwrap();
+        let x = inputs(&network, seed, 3);
+        let expected = golden::run(&network, x.view()).unwrap();
+        heaps += check(&tool, &dataflow, &x, &expected, seed, folder.path());
+        built += 1;
+        if built == 3 {
+            break;
+        }
+    }
+    assert!(built == 3 && heaps > 2, "{built} networks, {heaps} units with heaps");
 }

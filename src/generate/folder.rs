@@ -27,6 +27,7 @@ struct DataflowFile<'a> {
     schema: &'static str,
     folding: BTreeMap<&'a str, LayerFolding>,
     backend: Backend,
+    accumulators: String,
     dataflow: &'a Dataflow,
 }
 
@@ -45,7 +46,13 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
         files.insert(name, file.text.into_bytes());
     }
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
-    let dataflow_file = DataflowFile { schema: "snug.dataflow/1", folding, backend: design.backend, dataflow };
+    let dataflow_file = DataflowFile {
+        schema: "snug.dataflow/1",
+        folding,
+        backend: design.backend,
+        accumulators: design.accumulators.to_string(),
+        dataflow,
+    };
     let mut certificate = Certificate::of(network).map_err(stored)?;
     certificate.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
     scripts::add(&mut files);

@@ -8,20 +8,21 @@ use quantizer::network::{Layer, Op};
 use super::words::{search_for, search_words, weight_encoding, word_bits};
 use super::{Builder, divisor_from, padded, round_trip, sum_range};
 use crate::dataflow::{Encoding, Kind, MatrixVector, Pe, SearchWords, StreamId};
+use crate::error::GenerateError;
 use crate::folding::LayerFolding;
 use crate::names::sanitize;
 use crate::reduction::Reduction;
 use crate::stages::{Matrix, Stage};
 
 impl Builder<'_> {
-    /// The modules of a dense layer or a convolution.
+    /// The modules of a dense layer or a convolution; an error where the accumulators asked for are too narrow.
     pub(super) fn matrix(
         &mut self,
         stage: &Stage,
         matrix: &Matrix,
         folding: LayerFolding,
         input: StreamId,
-    ) -> StreamId {
+    ) -> Result<StreamId, GenerateError> {
         let layer = stage.layer.name.as_str();
         let input = match matrix.window {
             Some(window) => {
@@ -72,7 +73,7 @@ impl Builder<'_> {
             })
             .collect();
         let tree_levels = rom.iter().map(|w| Reduction::levels_needed(w, &inputs)).max().unwrap_or(0);
-        let pes: Vec<Pe> = lanes
+        let mut pes: Vec<Pe> = lanes
             .iter()
             .zip(rom)
             .map(|(rows, weights)| {
@@ -95,6 +96,7 @@ impl Builder<'_> {
                 }
             })
             .collect();
+        self.accumulators.apply(self.network, layer, &mut pes)?;
 
         let order: Vec<usize> = (0..matrix.rows.len()).map(|i| matrix.rows[lanes[i % pe][i / pe]]).collect();
         let tensor = self.network.tensor(stage.output);
@@ -121,7 +123,7 @@ impl Builder<'_> {
         unit.queue_depth = round_trip(unit.pipeline(), synapse_folds).max(neuron_folds + 1);
         let output = self.stream(&sanitize(layer), &tensor.name, pe, encoding, order, ranges, vectors);
         self.module(layer, layer, vec![input], vec![output], Kind::MatrixVector(unit));
-        output
+        Ok(output)
     }
 }
 

@@ -35,29 +35,66 @@ impl Pattern {
     }
 }
 
+/// What building a pattern once means, whatever its uses.
+#[derive(Clone, Copy)]
+struct Worth {
+    /// Bits that every use loses.
+    saved: i64,
+    /// LUTs of building it.
+    cost: i64,
+}
+
+impl Worth {
+    fn of(signals: &[Signal], pattern: Pattern) -> Self {
+        let (a, b) = (&signals[pattern.a], &signals[pattern.b]);
+        let sum = Signal { interval: interval(signals, &pattern.digits()), sum: Vec::new() };
+        let width = sum.width();
+        // Columns below the other's lowest bit need no LUT, if they are not subtracted.
+        let free = pattern.distance.unsigned_abs() as usize;
+        let free = if pattern.negative && pattern.distance < 0 { 0 } else { free };
+        let saved = (a.width() + b.width()) as i64 - width as i64;
+        Worth { saved, cost: width.saturating_sub(free) as i64 }
+    }
+
+    /// Hundredths of a LUT saved by building it once for `uses` outputs.
+    fn gain(self, uses: usize, worth: usize) -> i64 {
+        self.saved * (uses * worth) as i64 - 100 * self.cost
+    }
+}
+
+/// How often a pattern is there, and its worth once it was asked for: it takes long to find and never changes.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    count: usize,
+    worth: Option<Worth>,
+}
+
 /// Builds shared sums as long as one saves LUTs: a bit less in an output's heap is worth `worth` hundredths of a LUT.
 pub fn share(signals: &mut Vec<Signal>, sums: &mut [Vec<Digit>], depth: usize, worth: usize) {
     let mut levels = vec![0usize; signals.len()];
-    let mut counts: HashMap<Pattern, usize> = HashMap::new();
+    let mut counts: HashMap<Pattern, Entry> = HashMap::new();
     for sum in sums.iter() {
-        pairs(sum, |p| *counts.entry(p).or_default() += 1);
+        pairs(sum, |p| counts.entry(p).or_default().count += 1);
     }
     loop {
         let best = counts
-            .iter()
-            .filter(|&(_, &n)| n >= 2)
-            .map(|(&p, &n)| (gain(signals, p, n, worth), p))
-            .filter(|&(g, p)| g > 0 && levels[p.a].max(levels[p.b]) < depth)
+            .iter_mut()
+            .filter(|(p, entry)| entry.count >= 2 && levels[p.a].max(levels[p.b]) < depth)
+            .map(|(&p, entry)| {
+                let known = entry.worth.get_or_insert_with(|| Worth::of(signals, p));
+                (known.gain(entry.count, worth), p, *known)
+            })
+            .filter(|&(gain, ..)| gain > 0)
             // Of equals the first, so that the same matrix gives the same array.
             .max_by(|x, y| x.0.cmp(&y.0).then(y.1.cmp(&x.1)));
-        let Some((gain_seen, pattern)) = best else { break };
+        let Some((gain_seen, pattern, known)) = best else { break };
         let uses: usize = sums.iter().map(|s| matches(s, pattern).len()).sum();
         // Pairs that overlap count once less than it seemed.
-        if gain(signals, pattern, uses, worth) <= 0 || uses < 2 {
-            counts.insert(pattern, uses.min(1));
+        if known.gain(uses, worth) <= 0 || uses < 2 {
+            counts.insert(pattern, Entry { count: uses.min(1), worth: Some(known) });
             continue;
         }
-        debug_assert!(gain_seen >= gain(signals, pattern, uses, worth));
+        debug_assert!(gain_seen >= known.gain(uses, worth));
         let digits = pattern.digits();
         let signal = signals.len();
         let interval = interval(signals, &digits);
@@ -69,14 +106,14 @@ pub fn share(signals: &mut Vec<Signal>, sums: &mut [Vec<Digit>], depth: usize, w
                 continue;
             }
             pairs(sum, |p| {
-                if let Some(n) = counts.get_mut(&p) {
-                    *n = n.saturating_sub(1);
+                if let Some(entry) = counts.get_mut(&p) {
+                    entry.count = entry.count.saturating_sub(1);
                 }
             });
             replace(sum, &found, signal);
-            pairs(sum, |p| *counts.entry(p).or_default() += 1);
+            pairs(sum, |p| counts.entry(p).or_default().count += 1);
         }
-        counts.retain(|_, n| *n > 0);
+        counts.retain(|_, entry| entry.count > 0);
     }
 }
 
@@ -84,18 +121,6 @@ fn pairs(sum: &[Digit], mut each: impl FnMut(Pattern)) {
     for (i, &x) in sum.iter().enumerate() {
         sum[i + 1..].iter().for_each(|&y| each(Pattern::of(x, y)));
     }
-}
-
-/// Hundredths of a LUT saved by building `pattern` once for `uses` outputs.
-fn gain(signals: &[Signal], pattern: Pattern, uses: usize, worth: usize) -> i64 {
-    let (a, b) = (&signals[pattern.a], &signals[pattern.b]);
-    let sum = Signal { interval: interval(signals, &pattern.digits()), sum: Vec::new() };
-    let width = sum.width();
-    let saved = (a.width() + b.width()) as i64 - width as i64;
-    // Columns below the other's lowest bit need no LUT, if they are not subtracted.
-    let free = pattern.distance.unsigned_abs() as usize;
-    let free = if pattern.negative && pattern.distance < 0 { 0 } else { free };
-    saved * (uses * worth) as i64 - 100 * width.saturating_sub(free) as i64
 }
 
 /// Disjoint pairs of places that make up `pattern`.
