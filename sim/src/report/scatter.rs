@@ -91,19 +91,19 @@ fn draw(plot: &Scatter, x: std::ops::Range<f64>, y: std::ops::Range<f64>, svg: &
         // Writing to a String cannot fail.
         let _ = write!(overlay, "<polyline points=\"{}\" {stroke} stroke-dasharray=\"{dash}\"/>", line.join(" "));
         for ((x, y), (_, _, title)) in places.iter().zip(&curve.points) {
-            let _ = write!(
+            let _ = writeln!(
                 overlay,
                 "<g transform=\"translate({x} {y})\"><title>{}</title><circle r=\"8\" fill=\"#fff\" fill-opacity=\"0\"/>\
-                 <path d=\"{marker}\" fill=\"#fff\" stroke=\"{colour}\" stroke-width=\"1.5\"/></g>\n",
+                 <path d=\"{marker}\" fill=\"#fff\" stroke=\"{colour}\" stroke-width=\"1.5\"/></g>",
                 escaped(title)
             );
         }
         let (x, y) = (SIZE.0 - LEGEND, 24 + 24 * i as u32);
-        let _ = write!(
+        let _ = writeln!(
             overlay,
             "<path d=\"M{x} {y}h34\" {stroke} stroke-dasharray=\"{dash}\"/><path d=\"{marker}\" \
              transform=\"translate({} {y})\" fill=\"#fff\" stroke=\"{colour}\" stroke-width=\"1.5\"/><text x=\"{}\" \
-             y=\"{}\" font-family=\"sans-serif\" font-size=\"13\">{}</text>\n",
+             y=\"{}\" font-family=\"sans-serif\" font-size=\"13\">{}</text>",
             x + 17,
             x + 42,
             y + 4,
