@@ -50,8 +50,9 @@ fn plot(
     x: impl Fn(&Point) -> Option<f64>,
     y: impl Fn(&Point) -> Option<f64>,
 ) -> Scatter {
+    // The network as it came is in one plot only: last, so that a method looks the same in all of them.
     let mut curves: Vec<Curve> = Vec::new();
-    for point in results.all() {
+    for point in results.body.points.iter().chain(&results.body.original) {
         let (Some(x), Some(y)) = (x(point), y(point)) else { continue };
         let name = if point.accumulator.is_none() { "as it came" } else { &point.method };
         if curves.last().is_none_or(|c| c.name != name) {
