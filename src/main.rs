@@ -28,6 +28,7 @@ mod prove;
 mod quantize;
 mod simulate;
 mod suggest;
+mod sweep;
 mod synth;
 
 use console::Console;
@@ -64,6 +65,7 @@ enum Command {
     Simulate(simulate::Args),
     Prove(prove::Args),
     Synth(synth::Args),
+    Sweep(Box<sweep::Args>),
     Demo(demo::Args),
     Doctor(doctor::Args),
     /// Print a shell completion script
@@ -114,6 +116,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
         Command::Check(args) => check::run(&args, console),
         Command::Prove(args) => prove::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
+        Command::Sweep(args) => sweep::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Doctor(args) => doctor::run(&args, console),
         Command::Compare(args) => compare::run(&args, console),

@@ -22,7 +22,7 @@ use crate::model::{Model, ModelArgs};
 use crate::progress::Progress;
 use crate::suggest::nearest;
 
-mod float;
+pub mod float;
 
 /// Constrain a network's weights to accumulator widths, without training
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         limit: Some(args.limit),
         seed: args.seed,
     });
-    let (model, real) = open(args, calibration.as_ref())?;
+    let (model, real) = open(&args.model, &args.bits, calibration.as_ref())?;
     let network = &model.network;
     let mut targets = match &args.accumulator {
         Some(text) => text.parse::<Targets>()?.resolve(network)?,
@@ -135,26 +135,36 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
 }
 
 /// Real weights, a matrix for each layer that has accumulators.
-type RealWeights = Vec<Array2<f64>>;
+pub type RealWeights = Vec<Array2<f64>>;
 
 /// The model; and, if it is a float one, its real weights.
-fn open(args: &Args, calibration: Option<&InputArgs>) -> Result<(Model, Option<RealWeights>), Error> {
-    if let Some(file) = float::open(&args.model) {
-        let (model, weights) = float::quantize(&file, &args.model, &args.bits, calibration)?;
+///
+/// # Errors
+/// If it cannot be opened, or its types are given twice or not at all.
+pub fn open(
+    args: &ModelArgs,
+    bits: &float::BitArgs,
+    calibration: Option<&InputArgs>,
+) -> Result<(Model, Option<RealWeights>), Error> {
+    if let Some(file) = float::open(args) {
+        let (model, weights) = float::quantize(&file, args, bits, calibration)?;
         return Ok((model, Some(weights)));
     }
-    let model = args.model.open()?;
-    match args.bits.given() {
+    let model = args.open()?;
+    match bits.given() {
         Some(option) => {
             let help = Some("leave it out: weights and activations have their types already".to_owned());
-            Err(usage(format!("{option} is for float .onnx files: {} is quantized", args.model.model.display()), help))
+            Err(usage(format!("{option} is for float .onnx files: {} is quantized", args.model.display()), help))
         }
         None => Ok((model, None)),
     }
 }
 
 /// Takes the targets away from layers that are to be kept.
-fn keep(network: &Network, names: &[String], targets: &mut [Option<u32>]) -> Result<(), Error> {
+///
+/// # Errors
+/// If there is no such layer.
+pub fn keep(network: &Network, names: &[String], targets: &mut [Option<u32>]) -> Result<(), Error> {
     let layers: Vec<_> = network.matrix_layers().map(|matrix| matrix.layer).collect();
     for name in names.iter().map(|n| n.trim()) {
         let place = match name {
@@ -178,7 +188,7 @@ fn usage(message: String, help: Option<String>) -> Error {
 }
 
 /// A network that cannot be quantized, with the way out.
-fn refused(error: NetworkError) -> Error {
+pub fn refused(error: NetworkError) -> Error {
     let help = match &error {
         NetworkError::Layer { source, layer } => match source {
             WeightError::TooNarrow { smallest, .. } => {

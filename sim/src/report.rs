@@ -5,13 +5,17 @@
 
 mod chart;
 mod page;
+mod scatter;
 mod schedule;
+mod sweep;
 
 use quantizer::inspect::Inspection;
 use serde::Serialize;
 use thiserror::Error;
 
+pub use scatter::{Curve, Scatter, scatter};
 pub use schedule::{Hardware, Module, Part};
+pub use sweep::{SweepPage, sweep};
 
 /// Version of the report's form.
 pub const SCHEMA: &str = "snug.report/1";

@@ -8,5 +8,6 @@ mod inspect_check;
 mod messages;
 mod quantize;
 mod simulate;
+mod sweep;
 mod tool;
 mod zoo;
