@@ -46,6 +46,21 @@ pub fn nearest_within(values: &[f64], codes: Range, limits: &Limits) -> Vec<i64>
     values.iter().map(code).collect()
 }
 
+/// The soft thresholds for positive and for negative values of the real-valued projection onto `codes` and `limits`: where training takes its gradients. 0 where
+/// nothing has to be taken away.
+pub fn side_thresholds(values: &[f64], codes: Range, limits: &Limits) -> (f64, f64) {
+    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
+    let negative: Vec<f64> = values.iter().map(|v| -v).filter(|&v| v > 0.0).collect();
+    if !limits.is_box() {
+        let polygon = [limits.above as f64, limits.below as f64, limits.max as f64, limits.min as f64];
+        return polygon_thresholds(&positive, &negative, polygon);
+    }
+    let side = |magnitudes: &[f64], cap: i64, budget: Option<i128>| {
+        capped_simplex_threshold(magnitudes, cap.max(0) as f64, budget.unwrap_or(0) as f64)
+    };
+    (side(&positive, codes.hi, limits.alpha_beside(0)), side(&negative, -codes.lo, limits.beta_beside(0)))
+}
+
 fn rounded(u: f64, cap: i64) -> i64 {
     // The nearest integer to a magnitude, ties away from 0, without the call that `f64::round` is where the processor is not known. The
     // difference is exact: magnitudes are at most 2^40.

@@ -1,0 +1,176 @@
+//! Weights and activations as codes while they are trained.
+//!
+//! The forward pass computes with the very integers that the network ends with, chosen by [`integers`] in `f64`. Gradients take a smooth
+//! surrogate instead (straight-through estimation): `surrogate + (integers - surrogate)`, the bracket being a constant. Where clipping or a projection
+//! holds a weight the surrogate is flat, and so is the gradient.
+
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use quantizer::datatype::DataType;
+use quantizer::weights::limits::Limits;
+use quantizer::weights::nearest::{nearest_within, side_thresholds};
+use quantizer::weights::repair;
+use rayon::prelude::*;
+
+use crate::config::Method;
+
+/// What the weights of a layer have to fit.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// How they are made to.
+    pub method: Method,
+    /// Their type: signed and narrow.
+    pub weights: DataType,
+    /// The type of what they are multiplied with.
+    pub input: DataType,
+    /// The width of the accumulator; `None` for no constraint.
+    pub accumulator: Option<u32>,
+}
+
+impl Rule {
+    /// The l1 budget in units of the scale: `T` of A2Q (section 2 of its paper) or `T+` of A2Q+ (equation 12 of its).
+    pub fn budget(&self) -> f64 {
+        let Some(bits) = self.accumulator else { return f64::INFINITY };
+        let input = f64::from(self.input.bits);
+        match self.method {
+            Method::A2qPlus => (2f64.powi(bits as i32) - 2.0) / (2f64.powf(input) - 1.0),
+            _ => (2f64.powi(bits as i32 - 1) - 1.0) * 2f64.powf(if self.input.is_signed() { 1.0 } else { 0.0 } - input),
+        }
+    }
+
+    fn cap(&self) -> f64 {
+        self.weights.range().hi as f64
+    }
+}
+
+/// The codes of a layer, and the soft thresholds of sign-split that led to them.
+pub struct Codes {
+    /// Row by row.
+    pub codes: Vec<i64>,
+    /// What the projection takes from positive weights, in units of the scale, one per row.
+    pub plus: Vec<f32>,
+    /// The same for negative ones.
+    pub minus: Vec<f32>,
+}
+
+/// The codes for latent weights (`columns` a row), scales and, for A2Q and A2Q+, log2 norms, one per row. They fit the rule whatever the floats say.
+pub fn integers(rule: &Rule, weights: &[f32], columns: usize, scales: &[f32], norms: &[f32]) -> Codes {
+    let limits = rule.accumulator.map(|bits| Limits::new(rule.input, bits));
+    let range = rule.weights.range();
+    let row = |(i, row): (usize, &[f32])| -> (Vec<i64>, f32, f32) {
+        let scale = f64::from(scales[i]);
+        let nearest = |v: f64| (v.round_ties_even() as i64).clamp(range.lo, range.hi);
+        match (rule.method, &limits) {
+            (Method::SignSplit, Some(limits)) => {
+                let values: Vec<f64> = row.iter().map(|&v| f64::from(v) / scale).collect();
+                let (plus, minus) = side_thresholds(&values, range, limits);
+                (nearest_within(&values, range, limits), plus as f32, minus as f32)
+            }
+            (Method::A2q | Method::A2qPlus, Some(limits)) => {
+                let mean = match rule.method {
+                    Method::A2qPlus => row.iter().map(|&v| f64::from(v)).sum::<f64>() / columns as f64,
+                    _ => 0.0,
+                };
+                let centred = row.iter().map(|&v| f64::from(v) - mean);
+                let norm: f64 = centred.clone().map(f64::abs).sum();
+                let target = (f64::from(norms[i]).exp2() / scale).min(rule.budget());
+                // A channel without a norm is a constant channel: all zero.
+                let factor = if norm > 0.0 { target / norm } else { 0.0 };
+                let values: Vec<f64> = centred.map(|v| v * factor).collect();
+                let mut codes: Vec<i64> = values.iter().map(|v| (v.trunc() as i64).clamp(range.lo, range.hi)).collect();
+                // Nearly constant channels blow rounding noise up to the whole budget: nothing is trusted.
+                repair::fit(&mut codes, &values, limits);
+                (codes, 0.0, 0.0)
+            }
+            _ => (row.iter().map(|&v| nearest(f64::from(v) / scale)).collect(), 0.0, 0.0),
+        }
+    };
+    let rows: Vec<_> = weights.par_chunks(columns.max(1)).enumerate().map(row).collect();
+    let mut codes = Codes { codes: Vec::with_capacity(weights.len()), plus: Vec::new(), minus: Vec::new() };
+    for (row, plus, minus) in rows {
+        codes.codes.extend(row);
+        codes.plus.push(plus);
+        codes.minus.push(minus);
+    }
+    codes
+}
+
+/// The scale `2^exponent`, rounded to 8 significant bits: what the network is generated with, and short enough for products of scales to be
+/// compared exactly.
+pub fn scale(exponent: f32) -> f32 {
+    let exact = f64::from(exponent.clamp(-60.0, 60.0)).exp2();
+    let unit = exact.log2().floor().exp2() / 128.0;
+    ((exact / unit).round_ties_even() * unit) as f32
+}
+
+/// `2^exponents` as the forward pass sees them, rounded to scales; the gradient is that of the power.
+pub fn scales(exponents: &Tensor<2>, device: &Device) -> (Tensor<2>, Vec<f32>) {
+    let power = exponents.clone().mul_scalar(std::f32::consts::LN_2).exp();
+    let values: Vec<f32> = to_vec(exponents.clone()).into_iter().map(scale).collect();
+    let rounded = constant(values.clone(), exponents.dims(), device);
+    (through(power, rounded), values)
+}
+
+/// The weights of a layer in real units, `[outputs, inputs]`, and A2Q's regulariser, the sum of `relu(g - s T)`.
+pub fn weights(
+    rule: &Rule,
+    latent: &Tensor<2>,
+    exponents: &Tensor<2>,
+    norms: &Tensor<2>,
+    device: &Device,
+) -> (Tensor<2>, Option<Tensor<1>>) {
+    let (scales, scale_values) = scales(exponents, device);
+    let [rows, columns] = latent.dims();
+    let chosen = integers(rule, &to_vec(latent.clone()), columns, &scale_values, &to_vec(norms.clone()));
+    let codes = constant(chosen.codes.iter().map(|&q| q as f32).collect(), [rows, columns], device);
+    let cap = rule.cap();
+    let mut penalty = None;
+    let surrogate = match (rule.method, rule.accumulator) {
+        (Method::SignSplit, Some(_)) => {
+            let units = latent.clone() / scales.clone();
+            let [plus, minus] = [chosen.plus, chosen.minus].map(|t| constant(t, [rows, 1], device));
+            relu(units.clone() - plus) - relu(units.neg() - minus)
+        }
+        (Method::A2q | Method::A2qPlus, Some(_)) => {
+            let centred = match rule.method {
+                Method::A2qPlus => latent.clone() - latent.clone().mean_dim(1),
+                _ => latent.clone(),
+            };
+            let norm = norms.clone().mul_scalar(std::f32::consts::LN_2).exp();
+            let budget = rule.budget() as f32;
+            let over = norm.clone() - scales.clone().mul_scalar(budget);
+            penalty = Some(relu(over).sum());
+            let target = (norm / scales.clone()).clamp_max(budget);
+            let l1 = centred.clone().abs().sum_dim(1).clamp_min(1e-12);
+            centred * (target / l1)
+        }
+        _ => latent.clone() / scales.clone(),
+    };
+    let surrogate = surrogate.clamp(-cap, cap);
+    (through(surrogate, codes) * scales, penalty)
+}
+
+/// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `bits` unsigned bits, rounded half to even.
+/// Gradients pass where nothing is clipped; the scale's is that of the learned step size (Esser et al. 2020, equation 3).
+pub fn activations(x: Tensor<2>, exponent: &Tensor<2>, bits: u32, device: &Device) -> Tensor<2> {
+    let (scale, _) = scales(exponent, device);
+    let units = (x / scale.clone()).clamp(0.0, 2f64.powi(bits as i32) - 1.0);
+    let codes = units.clone().detach().round();
+    through(units, codes) * scale
+}
+
+/// `values` in the forward pass, the gradient of `surrogate` in the backward pass.
+fn through(surrogate: Tensor<2>, values: Tensor<2>) -> Tensor<2> {
+    let constant = surrogate.clone().detach();
+    surrogate + (values - constant)
+}
+
+/// A tensor without a gradient.
+pub fn constant(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The values of a tensor, row by row.
+pub fn to_vec(tensor: Tensor<2>) -> Vec<f32> {
+    // All tensors of this crate hold `f32`: there is nothing that the conversion could refuse.
+    tensor.into_data().try_into_vec().unwrap_or_default()
+}
