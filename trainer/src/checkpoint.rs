@@ -32,15 +32,15 @@ pub fn key(config: &Config, samples: &Samples) -> String {
 /// If the file cannot be written.
 pub fn save(path: &Path, state: &State, key: &str) -> Result<(), TrainError> {
     let failed = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
-    let tensors: Vec<(String, Vec<u8>)> = slots(state)
-        .map(|(name, values)| (name, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
+    let tensors: Vec<(String, Vec<u8>)> =
+        slots(state).map(|(name, values)| (name, values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
     let mut views = Vec::new();
     for (name, bytes) in &tensors {
         let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).map_err(|e| failed(e.to_string()))?;
         views.push((name.clone(), view));
     }
-    let progress = [("steps", state.steps), ("float_epochs", state.epochs[0] as u64), ("epochs", state.epochs[1] as u64)];
+    let progress =
+        [("steps", state.steps), ("float_epochs", state.epochs[0] as u64), ("epochs", state.epochs[1] as u64)];
     let mut metadata: HashMap<String, String> = progress.map(|(k, v)| (k.to_owned(), v.to_string())).into();
     metadata.insert("key".into(), key.into());
     let bytes = serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;

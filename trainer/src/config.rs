@@ -165,10 +165,7 @@ pub struct Config {
 const SECTIONS: [(&str, &[&str]); 4] = [
     ("network", &["hidden", "weight_bits", "activation_bits", "input_bits"]),
     ("accumulator", &["method", "bits", "ep_init"]),
-    (
-        "training",
-        &["float_epochs", "epochs", "batch", "learning_rate", "schedule", "lambda", "weight_decay", "seed"],
-    ),
+    ("training", &["float_epochs", "epochs", "batch", "learning_rate", "schedule", "lambda", "weight_decay", "seed"]),
     ("data", &["train", "train_labels", "test", "test_labels"]),
 ];
 
@@ -238,7 +235,10 @@ impl Config {
             (None, Method::Unconstrained) => return Ok(()),
             (None, _) => return Err(wrong("missing".into(), "the method needs one width, or one per layer".into())),
             (Some(Bits::Each(each)), _) if each.len() != layers => {
-                return Err(wrong(format!("{each:?}"), format!("one width, or {layers}: the network has {layers} layers")));
+                return Err(wrong(
+                    format!("{each:?}"),
+                    format!("one width, or {layers}: the network has {layers} layers"),
+                ));
             }
             _ => {}
         }

@@ -50,7 +50,14 @@ pub fn leaves(state: &State, device: &Device) -> Vec<Tensor<2>> {
 }
 
 /// Runs a batch (`[samples, inputs]`, values 0 to 1) with its own statistics, as training does.
-pub fn forward(config: &Config, state: &State, leaves: &[Tensor<2>], x: Tensor<2>, mode: Mode, device: &Device) -> Pass {
+pub fn forward(
+    config: &Config,
+    state: &State,
+    leaves: &[Tensor<2>],
+    x: Tensor<2>,
+    mode: Mode,
+    device: &Device,
+) -> Pass {
     let get = |layer: usize, role: Role| state.position(layer, role).map(|i| leaves[i].clone());
     let empty = || constant(vec![0.0], [1, 1], device);
     let mut x = match mode {

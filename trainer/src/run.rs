@@ -30,7 +30,9 @@ impl Samples {
         }
         if let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v)) {
             let (sample, value) = (at / size, values[at]);
-            return Err(TrainError::Data(format!("sample {sample} holds {value}; inputs are 0 to 1, such as pixels / 255")));
+            return Err(TrainError::Data(format!(
+                "sample {sample} holds {value}; inputs are 0 to 1, such as pixels / 255"
+            )));
         }
         Ok(Samples { values, size, labels })
     }
@@ -114,7 +116,8 @@ pub fn train(
         while state.epochs[phase] < epochs {
             let epoch = state.epochs[phase];
             // Drawn from seed, phase and epoch: resuming needs no memory of draws.
-            let mut random = fastrand::Rng::with_seed(training.seed ^ (((phase as u64) << 32 | epoch as u64) + 1) << 20);
+            let mut random =
+                fastrand::Rng::with_seed(training.seed ^ (((phase as u64) << 32 | epoch as u64) + 1) << 20);
             let mut order: Vec<usize> = (0..samples.count()).collect();
             random.shuffle(&mut order);
             let batches: Vec<&[usize]> = order.chunks(training.batch).filter(|b| b.len() >= 2).collect();
@@ -170,7 +173,8 @@ fn step(
     let right = right(&to_vec(pass.logits.clone()), batch.len(), &classes);
     let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, [batch.len(), 1]), device);
     let entropy = log_softmax(pass.logits, 1).gather(1, classes).mean().neg();
-    let loss = entropy.clone().into_data().try_into_vec::<f32>().ok().and_then(|v| v.first().copied()).unwrap_or(f32::NAN);
+    let loss =
+        entropy.clone().into_data().try_into_vec::<f32>().ok().and_then(|v| v.first().copied()).unwrap_or(f32::NAN);
     let total = match pass.penalty {
         Some(penalty) if config.training.lambda > 0.0 => entropy + penalty.mul_scalar(config.training.lambda),
         _ => entropy,

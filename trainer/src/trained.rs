@@ -90,7 +90,8 @@ impl Trained {
         let mut codes: Vec<f64> = sample.iter().map(|&v| code(f64::from(v), step, self.bits[0])).collect();
         for layer in &self.layers {
             let sum = |row: ArrayView1<'_, i64>| row.iter().zip(&codes).map(|(&w, x)| w as f64 * x).sum::<f64>();
-            let sums = layer.weights.rows().into_iter().zip(&layer.scales).map(|(row, &s)| sum(row) * f64::from(s) * step);
+            let sums =
+                layer.weights.rows().into_iter().zip(&layer.scales).map(|(row, &s)| sum(row) * f64::from(s) * step);
             match &layer.then {
                 Then::Classes(bias) => return sums.zip(bias).map(|(y, &b)| y + f64::from(b)).collect(),
                 Then::Codes { norm: [gain, shift, mean, variance], scale } => {
@@ -201,7 +202,8 @@ impl Trained {
     /// If it does not come back as it went: a fault in snug.
     pub fn network(&self, input_type: Option<InputType>) -> Result<Imported, TrainError> {
         let fault = |reason: String| TrainError::Export(reason);
-        let file = file::decode(&self.onnx_bytes(), "trained.onnx".into(), PathBuf::new()).map_err(|e| fault(e.to_string()))?;
+        let file = file::decode(&self.onnx_bytes(), "trained.onnx".into(), PathBuf::new())
+            .map_err(|e| fault(e.to_string()))?;
         let options = ImportOptions { input_type, input_shape: None };
         let imported = quantizer::import::import_file(&file, &options).map_err(|e| fault(e.to_string()))?;
         let layers: Vec<_> = imported.network.matrix_layers().collect();
