@@ -51,7 +51,9 @@ fn main() -> Result<(), TrainError> {
         for &(name, method, ep_init, rate) in METHODS.iter().filter(|m| methods.iter().any(|name| name == m.0)) {
             let mut figures = Vec::new();
             for seed in 0..seeds {
-                let done = folder.join(format!("{name}-{bits}-{seed}-{epochs}.txt"));
+                // Without a constraint the width is no matter.
+                let width = if method == "unconstrained" { 0 } else { bits };
+                let done = folder.join(format!("{name}-{width}-{seed}-{epochs}.txt"));
                 if let Ok(line) = std::fs::read_to_string(&done) {
                     println!("{}", line.trim_end());
                     figures.extend(line.split_whitespace().nth(3).and_then(|f| f.parse::<f64>().ok()));

@@ -5,7 +5,7 @@ use quantizer::weights::project::simplex_threshold;
 
 use crate::config::{Config, EpInit, Method};
 use crate::model::{self, Mode};
-use crate::quantizers::{constant, scale, to_vec};
+use crate::quantizers::{Rule, constant, integers, scale, to_vec};
 use crate::run::Samples;
 use crate::state::{Role, State};
 
@@ -23,7 +23,10 @@ pub fn quantize(config: &Config, state: &mut State, samples: &Samples, device: &
         let (mut scales, mut norms) = (Vec::new(), Vec::new());
         for row in &mut rows {
             let largest = row.iter().fold(0f32, |m, v| m.max(v.abs())).max(1e-12);
-            let exponent = (largest / most).log2();
+            let mut exponent = (largest / most).log2();
+            if rule.method == Method::SignSplit && rule.accumulator.is_some() {
+                exponent = most_alike(row, &rule, exponent);
+            }
             project(row, &rule, config.accumulator.ep_init, scale(exponent));
             let norm: f32 = row.iter().map(|v| v.abs()).sum();
             let reach = scale(exponent) * rule.budget() as f32;
@@ -37,8 +40,22 @@ pub fn quantize(config: &Config, state: &mut State, samples: &Samples, device: &
     state.clear_moments();
 }
 
+/// The exponent at which the codes point where the weights do: the largest cosine, for a batch norm takes out every factor. From half the usual scale, where
+/// few weights spend the budget on large codes, to 6 times, where many are 1.
+fn most_alike(row: &[f32], rule: &Rule, usual: f32) -> f32 {
+    let cosine = |exponent: f32| {
+        let codes = integers(rule, row, row.len(), &[scale(exponent)], &[0.0]).codes;
+        let product: f64 = codes.iter().zip(row).map(|(&q, &w)| q as f64 * f64::from(w)).sum();
+        let norm: f64 = codes.iter().map(|&q| (q * q) as f64).sum();
+        if norm > 0.0 { product / norm.sqrt() } else { 0.0 }
+    };
+    let candidates = (-8..=20).map(|eighths| usual + eighths as f32 / 8.0);
+    let best = candidates.map(|e| (cosine(e), e)).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map_or(usual, |(_, exponent)| exponent)
+}
+
 /// The Euclidean projection onto the l1 ball of A2Q and A2Q+ (A2Q+, section 4). Sign-split projects in every step, and needs none.
-fn project(row: &mut [f32], rule: &crate::quantizers::Rule, init: EpInit, scale: f32) {
+fn project(row: &mut [f32], rule: &Rule, init: EpInit, scale: f32) {
     if !matches!(rule.method, Method::A2q | Method::A2qPlus) || init == EpInit::None {
         return;
     }

@@ -128,7 +128,7 @@ pub fn weights(
         (Method::SignSplit, Some(_)) => {
             let units = latent.clone() / scales.clone();
             let [plus, minus] = [chosen.plus, chosen.minus].map(|t| constant(t, [rows, 1], device));
-            relu(units.clone() - plus) - relu(units.neg() - minus)
+            side(units.clone(), plus, cap) - side(units.neg(), minus, cap)
         }
         (Method::A2q | Method::A2qPlus, Some(_)) => {
             let centred = match rule.method {
@@ -147,6 +147,19 @@ pub fn weights(
     };
     let surrogate = surrogate.clamp(-cap, cap);
     (through(surrogate, codes) * scales, penalty)
+}
+
+/// One side of the projection, `relu(units - threshold)`. The threshold is itself a function of the weights strictly between 0 and the cap, for what they sum up to
+/// is given by the budget: it is their mean, less a constant. So what one of them gains the others pay, and a larger scale buys more of all.
+///
+/// Without that (a constant threshold, the soft threshold's own derivative) scales drift to where nothing fits: at 8 bits 54 % of MNIST's digits instead of 97 %.
+fn side(units: Tensor<2>, threshold: Tensor<2>, cap: f64) -> Tensor<2> {
+    let value = units.clone().detach() - threshold.clone();
+    let between = value.clone().greater_elem(0.0).float() * value.lower_elem(cap).float();
+    let count = between.clone().sum_dim(1).clamp_min(1.0);
+    let mean = (units.clone() * between).sum_dim(1) / count;
+    let binding = threshold.clone().greater_elem(0.0).float();
+    relu(units - through(mean * binding, threshold))
 }
 
 /// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `bits` unsigned bits, rounded half to even.
