@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts calibrate doc second-opinion second-solver gates qonnx clean
+.PHONY: help setup build demo test lint bench bench-luts calibrate doc second-opinion second-solver mutants gates qonnx clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 
 second-solver: build ## The proof of the digits again by z3: its top (apt-get install z3)
 	tests/solver/run.sh target/release/snug
+
+mutants: setup ## 350 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
+	$(CARGO) bench --bench mutants
 
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
 	tests/gates/run.sh target/release/snug
