@@ -6,9 +6,21 @@ use std::path::Path;
 
 use sim::prove::script::Job;
 
-/// What of a module is logic and not claims: all that its outputs, and the inputs of the modules cut from it, depend on.
-const LOGIC: &str = "select -set seen o:* o:f_* %d w:fold w:x_reg w:sum_valid w:sum_first w:channel*\n\
-                     select -set logic @seen %ci* t:* %i\n";
+/// Longest induction: the originals need one or two steps, and a longer one that fails costs more than it tells.
+const STEPS: usize = 3;
+
+/// Selects what of the mutated module is logic and not claims, as `logic`: all that its outputs, and the inputs of the modules cut
+/// from it, depend on.
+fn logic(job: &Job) -> String {
+    let wire = |pattern: &str| format!("{}/{pattern}", target(job));
+    let ends = ["w:fold", "w:x_reg", "w:sum_valid", "w:sum_first", "w:channel*"].map(wire).join(" ");
+    format!("select -set seen {} {} %d {ends}\nselect -set logic @seen %ci* t:* %i\n", wire("o:*"), wire("o:f_*"))
+}
+
+/// The module that is mutated.
+fn target(job: &Job) -> &str {
+    if fixed(job) { "$paramod*" } else { &job.module }
+}
 
 /// The steps of a job: reading up to `proc`, what is cut after `flatten`, the rest.
 fn steps(job: &Job) -> (&str, &str, &str) {
@@ -25,33 +37,42 @@ fn fixed(job: &Job) -> bool {
 /// The design up to the place where it is mutated; what is mutated is the current module.
 fn design(job: &Job) -> String {
     let (read, _, _) = steps(job);
-    if fixed(job) { format!("{read}opt_clean\ncd */t:* %m */{} %d\n", job.module) } else { format!("{read}flatten\nopt_clean\n") }
+    format!("{read}{}opt_clean\n", if fixed(job) { "" } else { "flatten\n" })
 }
 
 /// Lists `count` mutations in the file `list`.
 pub fn draw(job: &Job, count: usize, seed: u32, list: &Path) -> String {
-    format!("{}{LOGIC}mutate -list {count} -seed {seed} -o {} @logic\n", design(job), list.display())
+    format!("{}{}mutate -list {count} -seed {seed} -o {} @logic\n", design(job), logic(job), list.display())
 }
 
 /// The mutated design, flat, with its claims.
 fn mutated(job: &Job, mutation: &str) -> String {
     let mut script = format!("{}mutate {mutation}\n", design(job));
     if fixed(job) {
-        let _ = writeln!(script, "cd\nflatten\nopt_clean");
+        let _ = writeln!(script, "flatten\nopt_clean");
     }
     script
 }
 
-/// Writes the mutant without its claims to `written`, and tries the induction.
-pub fn proof(job: &Job, mutation: &str, written: &Path) -> String {
+/// Writes the mutant without its claims to `written`.
+pub fn write(job: &Job, mutation: &str, written: &Path) -> String {
+    format!(
+        "{}mutate {mutation}\ndelete t:$assert t:$assume t:$anyconst t:$anyseq\nopt_clean -purge\nselect {}\n\
+         write_verilog -noattr -selected {}\n",
+        design(job),
+        target(job),
+        written.display()
+    )
+}
+
+/// The induction, on the mutant.
+pub fn proof(job: &Job, mutation: &str) -> String {
     let (_, cut, rest) = steps(job);
-    let induction = job.proof(false);
-    let induction = induction.lines().last().unwrap();
-    let mut script = format!("{}mutate {mutation}\n", design(job));
-    let _ = writeln!(script, "design -save mutant\ndelete t:$assert t:$assume t:$anyconst t:$anyseq\nopt_clean -purge");
-    let _ = writeln!(script, "write_verilog -noattr -selected {}", written.display());
-    let _ = writeln!(script, "design -load mutant\n{}{cut}opt_clean\n{rest}{induction}", if fixed(job) { "cd\nflatten\n" } else { "" });
-    script
+    format!(
+        "{}{cut}opt_clean\n{rest}sat -tempinduct -prove-asserts -set-assumes -maxsteps {STEPS} {}\n",
+        mutated(job, mutation),
+        job.module
+    )
 }
 
 /// Searches a run that breaks a claim.
@@ -74,7 +95,7 @@ pub fn module_file(job: &Job, texts: &BTreeMap<String, String>, written: &str) -
         .iter()
         .find(|(path, _)| {
             let module = path.rsplit('/').next().unwrap().trim_end_matches(".v");
-            name.contains(module)
+            name.trim().ends_with(&format!("\\{module}"))
         })
         .unwrap();
     let module = path.rsplit('/').next().unwrap().trim_end_matches(".v");

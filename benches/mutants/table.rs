@@ -9,11 +9,15 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     let mut page = format!(
         "# Mutants of the digits\n\nWritten by `make mutants`: {} mutations that `mutate -list -seed {seed}` of {yosys} draws from the logic of the digits'\n\
          modules, claims left out: an inverted or constant bit, or one bit that follows another, at a cell's port. Each is given to the\n\
-         proof (`snug prove`'s script of its module, and where induction fails the search for a run, 60 s) and to the\n\
-         generated testbench in Icarus (8 frames, 4 stall patterns, a reset in mid-frame).\n\n",
+         proof (`snug prove`'s script of its module with at most 3 steps of induction and 40 s, and where it fails a search for a run:\n\
+         60 s, 5 s where the simulation has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a\n\
+         reset in mid-frame).\n\n",
         mutants.len()
     );
-    let _ = writeln!(page, "| module | mutants | refuted by a run | not proved | simulation alone | equivalent | survive |\n|---|---|---|---|---|---|---|");
+    let _ = writeln!(
+        page,
+        "| module | mutants | refuted by a run | not proved | simulation alone | equivalent | survive |\n|---|---|---|---|---|---|---|"
+    );
     let mut sums = [0; 6];
     for (module, _) in DRAWN {
         let of: Vec<&Mutant> = mutants.iter().filter(|m| m.module == module).collect();
@@ -31,12 +35,17 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     );
     for (title, wanted) in [
         ("Caught by simulation alone", Some(None)),
-        ("Equivalent: with equal registers and the claims, the next registers and all outputs are equal", Some(Some(true))),
+        (
+            "Equivalent: with equal registers and the claims, the next registers and all outputs are equal",
+            Some(Some(true)),
+        ),
         ("Survivors", Some(Some(false))),
     ] {
         let list: Vec<&Mutant> = mutants
             .iter()
-            .filter(|m| m.proof == Proof::Proved && Some(m.equivalent) == wanted && (m.simulation == m.equivalent.is_none()))
+            .filter(|m| {
+                m.proof == Proof::Proved && Some(m.equivalent) == wanted && (m.simulation == m.equivalent.is_none())
+            })
             .collect();
         if list.is_empty() {
             continue;
