@@ -22,6 +22,8 @@ use sim::icarus::{self, IcarusError, Testbench};
 use sim::prove::script::{Job, jobs};
 use sim::tools::{Found, Tool, ToolError, find};
 
+#[path = "mutants/equivalence.rs"]
+mod equivalence;
 #[path = "mutants/scripts.rs"]
 mod scripts;
 #[path = "mutants/table.rs"]
@@ -41,8 +43,8 @@ const DRAWN: [(&str, usize); 9] = [
 ];
 const SEED: u32 = 20_26;
 /// Limits on a proof by induction, a search for a run, a simulation, and a proof of equivalence.
-const PROOF: Duration = Duration::from_secs(40);
-const SEARCH: Duration = Duration::from_secs(60);
+const PROOF: Duration = Duration::from_secs(25);
+const SEARCH: Duration = Duration::from_secs(20);
 /// A search where the testbench has failed already: to tell, not to decide.
 const SHORT_SEARCH: Duration = Duration::from_secs(5);
 const SIMULATION: Duration = Duration::from_secs(60);
@@ -190,7 +192,10 @@ impl Bench {
             s
         });
         let kept = self.kept.join(format!("{key}.json"));
-        if let Some(mutant) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice(&b).ok()) {
+        if let Some(mutant) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Mutant>(&b).ok())
+            // How equivalence is shown is not part of the key: a survivor is judged again.
+            && mutant.equivalent != Some(false)
+        {
             return mutant;
         }
         let start = Instant::now();
@@ -206,7 +211,8 @@ impl Bench {
         } else {
             Proof::Unproved
         };
-        let equivalent = (proof == Proof::Proved && !simulation).then_some(false);
+        let equivalent = (proof == Proof::Proved && !simulation)
+            .then(|| equivalence::holds(job, mutation, &|script| self.run(script, EQUIVALENCE)));
         let mutant = Mutant {
             module: job.module.clone(),
             number,

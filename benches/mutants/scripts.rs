@@ -35,9 +35,14 @@ fn fixed(job: &Job) -> bool {
 }
 
 /// The design up to the place where it is mutated; what is mutated is the current module.
-fn design(job: &Job) -> String {
+pub fn design(job: &Job) -> String {
     let (read, _, _) = steps(job);
     format!("{read}{}opt_clean\n", if fixed(job) { "" } else { "flatten\n" })
+}
+
+/// What follows the mutation: the claims' own modules dissolved, and what other jobs prove cut.
+pub fn cut(job: &Job) -> String {
+    format!("{}{}", if fixed(job) { "flatten\n" } else { "" }, steps(job).1)
 }
 
 /// Lists `count` mutations in the file `list`.

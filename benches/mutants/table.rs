@@ -9,8 +9,8 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     let mut page = format!(
         "# Mutants of the digits\n\nWritten by `make mutants`: {} mutations that `mutate -list -seed {seed}` of {yosys} draws from the logic of the digits'\n\
          modules, claims left out: an inverted or constant bit, or one bit that follows another, at a cell's port. Each is given to the\n\
-         proof (`snug prove`'s script of its module with at most 3 steps of induction and 40 s, and where it fails a search for a run:\n\
-         60 s, 5 s where the simulation has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a\n\
+         proof (`snug prove`'s script of its module with at most 3 steps of induction and 25 s, and where it fails a search for a run:\n\
+         20 s, 5 s where the simulation has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a\n\
          reset in mid-frame).\n\n",
         mutants.len()
     );
