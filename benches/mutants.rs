@@ -211,8 +211,12 @@ impl Bench {
         } else {
             Proof::Unproved
         };
-        let equivalent = (proof == Proof::Proved && !simulation)
-            .then(|| equivalence::holds(job, mutation, &|script| self.run(script, EQUIVALENCE)));
+        let equivalent = (proof == Proof::Proved && !simulation).then(|| {
+            equivalence::holds(job, mutation, &|script| {
+                // A register that the mutation did away with: not shown to be equivalent.
+                self.try_run(script, EQUIVALENCE).inspect_err(|e| eprintln!("{} {number}: {e}", job.module)).ok()
+            })
+        });
         let mutant = Mutant {
             module: job.module.clone(),
             number,
@@ -257,13 +261,18 @@ impl Bench {
 
     /// What Yosys says, or nothing where its time was up. A script that fails before the solver is a mistake here.
     fn run(&self, script: &str, limit: Duration) -> Option<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mutant.ys");
-        fs::write(&path, script).unwrap();
-        match self.yosys.command().args(["-Q", "-T", "-s"]).arg(&path).folder(&self.folder).timeout(limit).output() {
-            Ok(output) => Some(output.stdout),
+        match self.try_run(script, limit) {
+            Ok(log) => Some(log),
             Err(ToolError::TimedOut { .. }) => None,
             Err(error) => panic!("{error}\n{script}"),
         }
+    }
+
+    fn try_run(&self, script: &str, limit: Duration) -> Result<String, ToolError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mutant.ys");
+        fs::write(&path, script).unwrap();
+        let command = self.yosys.command().args(["-Q", "-T", "-s"]).arg(&path).folder(&self.folder);
+        Ok(command.timeout(limit).output()?.stdout)
     }
 }

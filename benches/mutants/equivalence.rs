@@ -3,7 +3,7 @@
 //!
 //! It is lock step from a state that both can be in: contents of an unreset register before it is first loaded may differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -23,16 +23,19 @@ fn miter(job: &Job, mutation: &str, lists: &Path) -> String {
         // `sat` would start from the initial values of registers: any state is meant. What was cut is an input of both.
         let _ = writeln!(
             script,
-            "design -load base\n{mutation}{}delete t:$anyconst t:$anyseq\nsetattr -unset init w:*\nmemory_map\nchformal {claims}\n\
-             setundef -undriven -expose\nopt_clean\n\
+            "design -load base\n{mutation}{}delete t:$anyconst t:$anyseq\nsetattr -unset init w:*\nsetundef -undriven -expose\n\
+             memory_map\nsetundef -undriven -zero\nchformal {claims}\nopt_clean\n\
              tee -o {} select -list {module}/t:$dff %co1:+[Q] {module}/w:* %i\nrename {module} {side}\ndesign -stash {side}",
             scripts::cut(job),
             lists.join(side).display(),
         );
     }
-    script.push_str(
+    let _ = writeln!(
+        script,
         "design -copy-from gold -as gold gold\ndesign -copy-from gate -as gate gate\n\
-         miter -equiv -flatten -make_outputs gold gate miter\nhierarchy -top miter\n",
+         miter -equiv -flatten -make_outputs gold gate miter\nhierarchy -top miter\n\
+         tee -o {} select -list miter/w:*",
+        lists.join("miter").display()
     );
     script
 }
@@ -44,10 +47,16 @@ pub fn holds(job: &Job, mutation: &str, run: &dyn Fn(&str) -> Option<String>) ->
     if run(&miter).is_none() {
         return false;
     }
+    let text = std::fs::read_to_string(lists.path().join("miter")).unwrap();
+    let wires: BTreeSet<&str> = text.lines().filter_map(|l| Some(l.trim().split_once('/')?.1)).collect();
     let (gold, gate) = (registers(&lists.path().join("gold"), "gold"), registers(&lists.path().join("gate"), "gate"));
     let (mut equal, mut proved) = (String::new(), String::new());
     for (name, gold) in &gold {
-        let gate = gate.get(name);
+        // The mutant has no claims, and so not their registers.
+        let gate = gate.get(name).filter(|gate| wires.contains(gate.trim_start_matches('\\')));
+        if !wires.contains(gold.trim_start_matches('\\')) {
+            continue;
+        }
         if name.ends_with("live") {
             // The first reset has been.
             let _ = write!(equal, " -set-at 1 {gold} 1");

@@ -131,6 +131,9 @@ fn mistakes_are_refuted() {
         let (word, after) = rest.split_once(';').unwrap();
         format!("{before}'d0: weights = {word} ^ 1'b1;{after}")
     });
+    check("a value changed between threshold stages", &element, &design, &|file, text| {
+        if file == format!("{element}.v") { replaced(&text, "value1 <= value0;", "value1 <= value0 ^ 1;") } else { text }
+    });
     let in_unit = |from: &'static str, to: &'static str| {
         let unit = format!("{name}.v");
         move |file: &str, text: String| if file == unit { replaced(&text, from, to) } else { text }
