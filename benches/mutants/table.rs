@@ -9,16 +9,16 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     let mut page = format!(
         "# Mutants of the digits\n\nWritten by `make mutants`: {} mutations that `mutate -list -seed {seed}` of {yosys} draws from the logic of the digits'\n\
          modules, claims left out: an inverted or constant bit, or one bit that follows another, at a cell's port. Each is given to the\n\
-         proof (`snug prove`'s script of its module with at most 3 steps of induction and 25 s, and where it fails a search for a run:\n\
+         proof (`snug prove`'s script of its module with at most 3 steps of induction and 60 s, and where it fails a search for a run:\n\
          20 s, 5 s where the simulation has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a\n\
          reset in mid-frame).\n\n",
         mutants.len()
     );
     let _ = writeln!(
         page,
-        "| module | mutants | refuted by a run | not proved | simulation alone | equivalent | survive |\n|---|---|---|---|---|---|---|"
+        "| module | mutants | refuted by a run | not proved | time up | simulation alone | equivalent | survive |\n|---|---|---|---|---|---|---|---|"
     );
-    let mut sums = [0; 6];
+    let mut sums = [0; 7];
     for (module, _) in DRAWN {
         let of: Vec<&Mutant> = mutants.iter().filter(|m| m.module == module).collect();
         let counts = counts(&of);
@@ -58,13 +58,14 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     page
 }
 
-/// Mutants; refuted; not proved; caught by simulation alone; equivalent; survivors.
-fn counts(of: &[&Mutant]) -> [usize; 6] {
+/// Mutants; refuted; not proved; stopped; caught by simulation alone; equivalent; survivors.
+fn counts(of: &[&Mutant]) -> [usize; 7] {
     let count = |f: &dyn Fn(&Mutant) -> bool| of.iter().filter(|m| f(m)).count();
     [
         of.len(),
         count(&|m| m.proof == Proof::Refuted),
         count(&|m| m.proof == Proof::Unproved),
+        count(&|m| m.proof == Proof::Stopped),
         count(&|m| m.proof == Proof::Proved && m.simulation),
         count(&|m| m.equivalent == Some(true)),
         count(&|m| m.equivalent == Some(false)),

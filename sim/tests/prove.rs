@@ -132,7 +132,11 @@ fn mistakes_are_refuted() {
         format!("{before}'d0: weights = {word} ^ 1'b1;{after}")
     });
     check("a value changed between threshold stages", &element, &design, &|file, text| {
-        if file == format!("{element}.v") { replaced(&text, "value1 <= value0;", "value1 <= value0 ^ 1;") } else { text }
+        if file == format!("{element}.v") {
+            replaced(&text, "value1 <= value0;", "value1 <= value0 ^ 1;")
+        } else {
+            text
+        }
     });
     let in_unit = |from: &'static str, to: &'static str| {
         let unit = format!("{name}.v");
