@@ -40,7 +40,7 @@ second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 second-solver: build ## The proof of the digits again by z3: its top (apt-get install z3)
 	tests/solver/run.sh target/release/snug
 
-mutants: setup ## 350 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
+mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants
 
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench

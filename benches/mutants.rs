@@ -33,13 +33,13 @@ mod table;
 const DRAWN: [(&str, usize); 9] = [
     ("digits", 10),
     ("digits_norm2_width_claims", 35),
-    ("digits_norm1_pe0", 60),
+    ("digits_norm1_pe0", 50),
     ("digits_fc3_pe0", 40),
     ("digits_label_select", 45),
     ("digits_norm1", 40),
     ("digits_fc3", 20),
     ("digits_norm2", 40),
-    ("digits_norm2_pe0", 20),
+    ("digits_norm2_pe0", 50),
 ];
 const SEED: u32 = 20_26;
 /// Limits on a proof by induction, a search for a run, a simulation, and a proof of equivalence.
