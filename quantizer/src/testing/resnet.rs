@@ -73,9 +73,8 @@ impl Net {
                 ints_attribute("pads", &around),
             ],
         );
-        let mut parameter = |lo: i64, hi: i64| -> Vec<f32> {
-            (0..to).map(|_| self.random.within(lo, hi) as f32 / 64.0).collect()
-        };
+        let mut parameter =
+            |lo: i64, hi: i64| -> Vec<f32> { (0..to).map(|_| self.random.within(lo, hi) as f32 / 64.0).collect() };
         // What such sums have for a standard deviation, so that activations use their codes.
         let deviation = WEIGHT * (1 << (bits - 2)) as f32 * ((from * kernel * kernel) as f32).sqrt();
         let parameters =
