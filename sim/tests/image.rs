@@ -66,6 +66,17 @@ fn the_cycle_engine_computes_what_the_network_means() {
             (cycles, run.cycles, run.occupancy, run.forks, run.waited)
         });
         assert!(valued == tokens, "seed {seed}: handshakes depend on values");
+        // Every module by itself.
+        for module in &dataflow.modules {
+            let simulated = sim::alone::interval(&dataflow, module).unwrap();
+            let equal = simulated.is_none_or(|s| s == module.cycles(&dataflow));
+            assert!(
+                equal,
+                "seed {seed}, {}: formula {}, simulated {simulated:?}",
+                module.name,
+                module.cycles(&dataflow)
+            );
+        }
         if run.interval(&dataflow) != Some(dataflow.interval()) {
             eprintln!(
                 "seed {seed}: interval {:?}, formula {} ({:?})",
