@@ -80,6 +80,8 @@ struct Report {
     clock_mhz: f64,
     /// LUTs, LUT memory and shift registers on xc7, from the plan alone.
     lut_estimate: u64,
+    /// Block RAMs of 36 kbit on xc7, those of 18 as halves.
+    bram_estimate: f64,
     bottleneck: Option<String>,
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +139,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let design = Design::of(&model, &args.folding, args.top.as_deref(), args.output.into())?;
     let (files, run) = {
         let _progress = Progress::start(console, "generating");
-        let vectors = Vectors::random(&model.network, design.dataflow.output)?;
+        let vectors = Vectors::random(&model.network, &design.dataflow)?;
         let run = vectors.checked(&design.dataflow)?;
         let mut files = folder::files(&model, &design, &vectors)?;
         let clock_mhz = quantizer::rational::to_f64(&clock) / 1e6;
@@ -168,6 +170,7 @@ fn report(
 ) -> Report {
     let dataflow = &design.dataflow;
     let interval = dataflow.interval();
+    let cost = generator::estimate::estimate(dataflow).total;
     let float = |r: Rational| quantizer::rational::to_f64(&r);
     let cycles = |name: &str| dataflow.modules.iter().filter(|m| m.layer == name).map(|m| m.cycles(dataflow)).max();
     let layer = |(name, f): &(String, LayerFolding)| Layer {
@@ -184,7 +187,8 @@ fn report(
         latency,
         frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
         clock_mhz: float(clock.clone()) / 1e6,
-        lut_estimate: generator::estimate::estimate(dataflow).total.lut_total(),
+        lut_estimate: cost.lut_total(),
+        bram_estimate: cost.bram as f64 / 2.0,
         bottleneck: dataflow.bottleneck().map(|m| m.layer.clone()),
         layers: design.folding.iter().map(layer).collect(),
         differences,
@@ -206,7 +210,10 @@ fn text(r: &Report) -> String {
         .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
-    lines.push(format!("estimate    {} LUT, LUT memory included (xc7; snug synth counts with Yosys)", r.lut_estimate));
+    lines.push(format!(
+        "estimate    {} LUT, LUT memory included, {} block RAMs of 36 kbit (xc7; snug synth counts with Yosys)",
+        r.lut_estimate, r.bram_estimate
+    ));
     if let Some(bottleneck) = &r.bottleneck {
         lines.push(format!("bottleneck  {bottleneck}"));
     }
