@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
-use generator::folding::{LayerFolding, resolve};
+use generator::folding::{FoldingRequest, LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower_with};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
@@ -114,7 +114,20 @@ impl Design {
     /// # Errors
     /// If the folding does not fit or the generator refuses the network.
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
-        let request = folding.request(model)?;
+        Self::folded(model, &folding.request(model, output)?, folding, top, output)
+    }
+
+    /// The same with a folding that is known; of `folding` only the back-end and the accumulators are looked at.
+    ///
+    /// # Errors
+    /// As [`Design::of`].
+    pub fn folded(
+        model: &Model,
+        request: &FoldingRequest,
+        folding: &FoldingArgs,
+        top: Option<&str>,
+        output: Output,
+    ) -> Result<Self, Error> {
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
         let backend = folding.backend(model)?;
         let accumulators = folding.accumulators(model)?;
@@ -125,7 +138,7 @@ impl Design {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, accumulators, dataflow })
+        Ok(Design { folding: resolve(&model.network, request)?.layers, backend, accumulators, dataflow })
     }
 }
 
@@ -206,8 +219,10 @@ fn text(r: &Report) -> String {
         }
     };
     let latency = r.latency.map_or("unknown".to_owned(), |l| format!("{l} cycles"));
-    lines
-        .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
+    lines.push(format!(
+        "interval    {} cycles between frames (--target-interval, --target-fps, --max-luts, --folding)",
+        r.interval
+    ));
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
     lines.push(format!(
