@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 second-solver: build ## The proof of the digits again by z3: its top (apt-get install z3)
 	tests/solver/run.sh target/release/snug
 
+trainer: ## Tests of `snug train`: gradients, methods, resuming (builds burn)
+	$(CARGO) test -p trainer
+
+bench-mnist: ## Accuracy against accumulator width on MNIST, all methods: SNUG_ZOO=FOLDER make bench-mnist
+	$(CARGO) bench -p trainer --bench mnist
+
 mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants
 
@@ -49,6 +55,7 @@ gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
 lint: ## Formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --features train --bin snug -- -D warnings
 
 bench: setup ## Clocks a second of cycle engine and Verilator; time of projecting a layer of 4096 x 4096 weights
 	$(CARGO) bench --bench speed

@@ -30,6 +30,7 @@ mod simulate;
 mod suggest;
 mod sweep;
 mod synth;
+mod train;
 
 use console::Console;
 use diagnostic::Report;
@@ -62,6 +63,7 @@ enum Command {
     Compare(compare::Args),
     Generate(generate::Args),
     Quantize(quantize::Args),
+    Train(train::Args),
     Simulate(simulate::Args),
     Prove(prove::Args),
     Synth(synth::Args),
@@ -114,6 +116,7 @@ fn run(command: Command, console: &Console) -> Result<Outcome, Error> {
     match command {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Check(args) => check::run(&args, console),
+        Command::Train(args) => train::run(&args, console),
         Command::Prove(args) => prove::run(&args, console),
         Command::Synth(args) => synth::run(&args, console),
         Command::Sweep(args) => sweep::run(&args, console),

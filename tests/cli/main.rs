@@ -10,4 +10,5 @@ mod quantize;
 mod simulate;
 mod sweep;
 mod tool;
+mod train;
 mod zoo;

@@ -1,12 +1,14 @@
 //! What training ends with: integers and scales, evaluated in `f64`, and written as QONNX.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use ndarray::{Array2, ArrayView1};
-use quantizer::import::{ImportOptions, Imported, InputType};
+use quantizer::import::{FirstQuant, ImportOptions, Imported, InputType};
 use quantizer::onnx::build::{encode, float, floats, int, model, node, quant, value};
 use quantizer::onnx::file;
 use quantizer::onnx::proto::{ModelProto, NodeProto, TensorProto};
+use quantizer::rational::from_f32;
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -217,6 +219,16 @@ impl Trained {
         }
         Ok(imported)
     }
+}
+
+/// The input codes of samples, `[samples, inputs]`, by the imported network's own first quantizer: exact, and none of training's arithmetic.
+pub fn codes(first: &FirstQuant, samples: &Samples) -> Array2<i64> {
+    let mut known: HashMap<u32, i64> = HashMap::new();
+    Array2::from_shape_fn((samples.count(), samples.size()), |(sample, element)| {
+        let value = samples.row(sample)[element];
+        // Samples are 0 to 1, and so numbers; the input has one scale for all channels.
+        *known.entry(value.to_bits()).or_insert_with(|| from_f32(value).map_or(0, |v| first.code(&v, 0)))
+    })
 }
 
 /// What one code of the input means: the largest is 1.
