@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts calibrate doc second-opinion second-solver gates qonnx clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 second-solver: build ## The proof of the digits again by z3: its top (apt-get install z3)
 	tests/solver/run.sh target/release/snug
 
+mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
+	$(CARGO) bench --bench mutants
+
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
 	tests/gates/run.sh target/release/snug
 
@@ -55,6 +58,9 @@ bench-luts: setup ## LUTs: MAC arrays against the best peers, estimate against Y
 	$(CARGO) bench --bench arrays
 	$(CARGO) bench --bench widths
 	$(CARGO) bench --bench luts
+
+scale: ## A network like ResNet-18 to Verilog with time and memory; queue sizing; cycles by formula and by simulation
+	$(CARGO) bench --bench scale
 
 calibrate: setup ## Yosys over the designs drawn for it, module by module: what the estimate's numbers are fitted to
 	$(CARGO) bench --bench calibrate

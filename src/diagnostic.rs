@@ -269,7 +269,7 @@ fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
         GenerateError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
         GenerateError::Folding { .. } => ("folding", None),
         GenerateError::Accumulator { .. } => ("generate::accumulator", None),
-        GenerateError::Target { .. } => ("folding", None),
+        GenerateError::Target { .. } | GenerateError::Budget { .. } => ("folding", None),
         GenerateError::TopName(_) => ("usage", None),
         GenerateError::Unsupported { .. } | GenerateError::NoLabel { .. } => ("generate::unsupported", None),
         GenerateError::Template(_) => {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use generator::accumulators::AccumulatorRule;
+use generator::dataflow::Output;
 use generator::folding::{FoldingRequest, LayerFolding};
+use generator::lower::LowerOptions;
+use generator::solve::{Goal, Plan, solve};
 use generator::target::Backend;
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
@@ -33,6 +36,9 @@ pub struct FoldingArgs {
     /// At least so many frames a second, at --clock-mhz
     #[arg(long, value_name = "F")]
     pub target_fps: Option<String>,
+    /// As fast as so many LUTs allow (xc7, as estimated)
+    #[arg(long, value_name = "N", conflicts_with_all = ["folding", "target_interval", "target_fps"])]
+    pub max_luts: Option<u64>,
     /// How sums are built: generic (`+`, any device) or xc7 (bit heaps of LUT6_2 and CARRY4)
     #[arg(long, value_parser = ["generic", "xc7"])]
     pub backend: Option<String>,
@@ -50,6 +56,7 @@ impl Default for FoldingArgs {
             folding: None,
             target_interval: None,
             target_fps: None,
+            max_luts: None,
             backend: None,
             accumulator_width: None,
             clock_mhz: "100".to_owned(),
@@ -82,23 +89,35 @@ impl FoldingArgs {
         kept(&self.accumulator_width, model, "accumulators")
     }
 
-    /// What the generator is asked for. A generated folder keeps its folding unless something else is asked for.
-    ///
-    /// # Errors
-    /// If the file cannot be read or a number is none.
-    pub fn request(&self, model: &Model) -> Result<FoldingRequest, Error> {
-        let file = self.folding.clone().or_else(|| {
-            let asked = self.target_interval.is_some() || self.target_fps.is_some();
-            model.folder_file(DATAFLOW).filter(|_| !asked)
-        });
-        if let Some(path) = file {
-            return Ok(FoldingRequest::Layers(read(&path, &model.network)?));
-        }
+    /// What the folding solver has to reach, if it is asked.
+    fn goal(&self) -> Result<Option<Goal>, Error> {
         if let Some(fps) = &self.target_fps {
             let interval = self.clock_hz()? / positive("--target-fps", fps)?;
-            return Ok(FoldingRequest::Interval(interval.floor().to_integer().to_u64().unwrap_or(u64::MAX)));
+            return Ok(Some(Goal::Interval(interval.floor().to_integer().to_u64().unwrap_or(u64::MAX))));
         }
-        Ok(self.target_interval.map_or(FoldingRequest::Default, FoldingRequest::Interval))
+        Ok(self.target_interval.map(Goal::Interval).or(self.max_luts.map(Goal::Luts)))
+    }
+
+    /// What the generator is asked for: the folding of a file, the solver's for a rate or a budget, or the default. A generated folder
+    /// keeps its folding unless something else is asked for.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a number is none, or no folding reaches the rate or the budget.
+    pub fn request(&self, model: &Model, output: Output) -> Result<FoldingRequest, Error> {
+        let goal = self.goal()?;
+        let kept = || model.folder_file(DATAFLOW).filter(|_| goal.is_none());
+        if let Some(path) = self.folding.clone().or_else(kept) {
+            return Ok(FoldingRequest::Layers(read(&path, &model.network)?));
+        }
+        let Some(goal) = goal else { return Ok(FoldingRequest::Default) };
+        let lowering = LowerOptions { output, ..LowerOptions::default() };
+        let plan = Plan {
+            network: &model.network,
+            lowering: &lowering,
+            accumulators: self.accumulators(model)?,
+            backend: self.backend(model)?,
+        };
+        Ok(FoldingRequest::Layers(solve(plan, goal)?.layers))
     }
 }
 

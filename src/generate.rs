@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
-use generator::folding::{LayerFolding, resolve};
+use generator::folding::{FoldingRequest, LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower_with};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
@@ -80,6 +80,8 @@ struct Report {
     clock_mhz: f64,
     /// LUTs, LUT memory and shift registers on xc7, from the plan alone.
     lut_estimate: u64,
+    /// Block RAMs of 36 kbit on xc7, those of 18 as halves.
+    bram_estimate: f64,
     bottleneck: Option<String>,
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +114,20 @@ impl Design {
     /// # Errors
     /// If the folding does not fit or the generator refuses the network.
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
-        let request = folding.request(model)?;
+        Self::folded(model, &folding.request(model, output)?, folding, top, output)
+    }
+
+    /// The same with a folding that is known; of `folding` only the back-end and the accumulators are looked at.
+    ///
+    /// # Errors
+    /// As [`Design::of`].
+    pub fn folded(
+        model: &Model,
+        request: &FoldingRequest,
+        folding: &FoldingArgs,
+        top: Option<&str>,
+        output: Output,
+    ) -> Result<Self, Error> {
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
         let backend = folding.backend(model)?;
         let accumulators = folding.accumulators(model)?;
@@ -123,7 +138,7 @@ impl Design {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        Ok(Design { folding: resolve(&model.network, &request)?.layers, backend, accumulators, dataflow })
+        Ok(Design { folding: resolve(&model.network, request)?.layers, backend, accumulators, dataflow })
     }
 }
 
@@ -137,7 +152,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let design = Design::of(&model, &args.folding, args.top.as_deref(), args.output.into())?;
     let (files, run) = {
         let _progress = Progress::start(console, "generating");
-        let vectors = Vectors::random(&model.network, design.dataflow.output)?;
+        let vectors = Vectors::random(&model.network, &design.dataflow)?;
         let run = vectors.checked(&design.dataflow)?;
         let mut files = folder::files(&model, &design, &vectors)?;
         let clock_mhz = quantizer::rational::to_f64(&clock) / 1e6;
@@ -168,6 +183,7 @@ fn report(
 ) -> Report {
     let dataflow = &design.dataflow;
     let interval = dataflow.interval();
+    let cost = generator::estimate::estimate(dataflow).total;
     let float = |r: Rational| quantizer::rational::to_f64(&r);
     let cycles = |name: &str| dataflow.modules.iter().filter(|m| m.layer == name).map(|m| m.cycles(dataflow)).max();
     let layer = |(name, f): &(String, LayerFolding)| Layer {
@@ -184,7 +200,8 @@ fn report(
         latency,
         frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
         clock_mhz: float(clock.clone()) / 1e6,
-        lut_estimate: generator::estimate::estimate(dataflow).total.lut_total(),
+        lut_estimate: cost.lut_total(),
+        bram_estimate: cost.bram as f64 / 2.0,
         bottleneck: dataflow.bottleneck().map(|m| m.layer.clone()),
         layers: design.folding.iter().map(layer).collect(),
         differences,
@@ -202,11 +219,16 @@ fn text(r: &Report) -> String {
         }
     };
     let latency = r.latency.map_or("unknown".to_owned(), |l| format!("{l} cycles"));
-    lines
-        .push(format!("interval    {} cycles between frames (--target-interval, --target-fps, --folding)", r.interval));
+    lines.push(format!(
+        "interval    {} cycles between frames (--target-interval, --target-fps, --max-luts, --folding)",
+        r.interval
+    ));
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
-    lines.push(format!("estimate    {} LUT, LUT memory included (xc7; snug synth counts with Yosys)", r.lut_estimate));
+    lines.push(format!(
+        "estimate    {} LUT, LUT memory included, {} block RAMs of 36 kbit (xc7; snug synth counts with Yosys)",
+        r.lut_estimate, r.bram_estimate
+    ));
     if let Some(bottleneck) = &r.bottleneck {
         lines.push(format!("bottleneck  {bottleneck}"));
     }

@@ -20,6 +20,7 @@ use crate::model::ModelArgs;
 use crate::progress::Progress;
 
 mod engines;
+mod picture;
 mod problem;
 
 use problem::Problem;
@@ -42,7 +43,7 @@ pub struct Args {
     /// Class indices of all samples of --inputs: .npy, IDX or CSV
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Write the outputs as .npy, in real units and in the shape of the ONNX output
+    /// Write the outputs: .npy in real units and in the shape of the ONNX output, or images of codes as .png
     #[arg(long, value_name = "FILE")]
     outputs: Option<PathBuf>,
     /// Write integers instead of real units
@@ -118,7 +119,9 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let network = &model.network;
     let inputs = args.inputs.read(&model, console)?;
     let labels = args.labels.as_ref().map(|path| labels_of(path, args, &inputs, network)).transpose()?;
-    if args.outputs.is_some() && !args.raw && network.tensor(network.output).scale.is_none() {
+    let picture =
+        args.outputs.as_deref().filter(|p| picture::asked(p)).map(|_| picture::format(network)).transpose()?;
+    if args.outputs.is_some() && picture.is_none() && !args.raw && network.tensor(network.output).scale.is_none() {
         return Err(Error::Usage {
             message: format!("the codes of the output '{}' have no affine meaning in real units", network.output_name),
             help: Some("--raw writes the integers".to_owned()),
@@ -131,7 +134,10 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let answers = engines::run(args, &model, &inputs, &reference, console)?;
     // Every engine is compared with golden; the last one's outputs are those asked for.
     if let (Some(path), Some(last)) = (&args.outputs, answers.last()) {
-        files::write(path, |out| write_outputs(out, network, last.outputs.view(), args.raw))?;
+        match picture {
+            Some(format) => picture::write(path, format, &last.outputs)?,
+            None => files::write(path, |out| write_outputs(out, network, last.outputs.view(), args.raw))?,
+        }
     }
     if let Some(path) = &args.dump {
         let tensors = golden::run_all(network, inputs.codes.view())?;

@@ -67,6 +67,14 @@ pub enum GenerateError {
         /// Why.
         reason: String,
     },
+    /// No folding is small enough.
+    #[error("no folding has {wanted} LUTs or fewer: the smallest is estimated at {least}")]
+    Budget {
+        /// LUTs wanted.
+        wanted: u64,
+        /// LUTs of the smallest folding.
+        least: u64,
+    },
     /// The name of the top module is not a Verilog identifier.
     #[error(
         "'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed"

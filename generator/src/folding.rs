@@ -11,7 +11,7 @@ use crate::prune::prune;
 use crate::stages::{Stage, Stages, Work, stages};
 
 /// PE and SIMD of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayerFolding {
     /// Rows in parallel; divides the layer's outputs.
     pub pe: usize,
@@ -56,6 +56,25 @@ pub struct Resolved {
     pub layers: Vec<(String, LayerFolding)>,
     /// Cycles between frames that was aimed at.
     pub interval: u64,
+    /// Cycles between frames that no folding is faster than: windows and images go a place a cycle.
+    pub floor: u64,
+}
+
+/// A folding that a layer can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub folding: LayerFolding,
+    /// Cycles of a frame.
+    pub cycles: u64,
+}
+
+/// All foldings of every layer with weights, by its name, in layer order.
+pub(crate) fn choices(network: &Network) -> Result<Vec<(String, Vec<Choice>)>, GenerateError> {
+    let mut graph = stages(network)?;
+    prune(&mut graph);
+    let choice = |s: &Shape, folding| Choice { folding, cycles: s.cycles(folding) };
+    let all = |s: &Shape| (s.name.to_owned(), legal(s).into_iter().map(|f| choice(s, f)).collect());
+    Ok(shapes(&graph).iter().map(all).collect())
 }
 
 /// Resolves a request to PE and SIMD of every layer, in layer order.
@@ -95,7 +114,7 @@ pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, 
             (s.name.to_owned(), folding)
         })
         .collect();
-    Ok(Resolved { layers, interval })
+    Ok(Resolved { layers, interval, floor })
 }
 
 fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {
@@ -167,16 +186,22 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
     Ok(slowest)
 }
 
-/// The smallest folding that takes at most `interval` cycles: fewest multipliers, then fewest accumulators. The
-/// first layer's SIMD is also the number of lanes on the pins: there the fewest lanes that keep up come first.
-fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
+/// Every PE and SIMD that the layer can have.
+fn legal(shape: &Shape) -> Vec<LayerFolding> {
     // Part of a place's channels, or whole places: no other number of columns comes out of a window in one beat.
     let places = shape.columns / shape.channels;
     let simds =
         divisors(shape.channels).into_iter().chain(divisors(places).into_iter().skip(1).map(|p| p * shape.channels));
-    let all = simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd }));
+    simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd })).collect()
+}
+
+/// The smallest folding that takes at most `interval` cycles: fewest multipliers, then fewest accumulators. The
+/// first layer's SIMD is also the number of lanes on the pins: there the fewest lanes that keep up come first.
+fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
     let fewest_lanes = |f: &LayerFolding| if first { f.simd.min(shape.channels) } else { 0 };
-    all.filter(|f| shape.cycles(*f) <= interval)
+    legal(shape)
+        .into_iter()
+        .filter(|f| shape.cycles(*f) <= interval)
         .min_by_key(|f| (fewest_lanes(f), f.pe * f.simd, f.pe))
         // Everything in parallel takes a cycle a vector; `floor` is not less.
         .unwrap_or(LayerFolding { pe: shape.rows, simd: shape.columns })

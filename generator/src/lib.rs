@@ -11,6 +11,7 @@ pub mod lower;
 pub mod names;
 pub mod prune;
 pub mod reduction;
+pub mod solve;
 pub mod stages;
 pub mod target;
 pub mod unrolled;

@@ -132,8 +132,8 @@ pub struct Port {
 pub struct Rom {
     /// Bits of a word.
     pub bits: usize,
-    /// Words as hexadecimal digits.
-    pub words: Vec<String>,
+    /// A case item for each word, one a line.
+    pub cases: String,
 }
 
 /// A product register.

@@ -217,6 +217,10 @@ pub struct FormalStage {
     pub at: usize,
     /// What stands there: behind the registers of the read, where there are some.
     pub count: String,
+    /// Cycles from the row's sum to where the value of the stage before has come.
+    pub came_at: usize,
+    /// That value, here.
+    pub came: String,
     /// The stage before its word is read, where that takes a cycle of its own.
     pub read: Option<FormalRead>,
     /// Bits that lose nothing.

@@ -4,6 +4,7 @@
 
 mod conv;
 mod reference;
+mod resnet;
 
 use ndarray::Array2;
 
@@ -14,6 +15,7 @@ use crate::shape::output_shape;
 
 pub use conv::conv_network;
 pub use reference::{assert_promises, evaluate, evaluate_with};
+pub use resnet::resnet18;
 
 /// A small generator of random numbers (SplitMix64).
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 //! beat leaves every stream in the same cycle as in the Verilog. Values never influence timing, so the arithmetic of a
 //! neuron fold is done when its last synapse fold runs, and travels to the exit queue with a due date.
 
+mod agenda;
 mod arithmetic;
 mod image;
 mod modules;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use generator::dataflow::{Dataflow, Kind};
 
 use crate::stall::Stall;
+use agenda::{Agenda, Bits};
 use modules::{Island, Machine};
 
 /// A register that was too narrow for its value.
@@ -219,32 +221,55 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
     };
     let start = Instant::now();
     let mut at = 0; // next beat of the source
+    let due = |at: usize| options.pace.map_or(0, |pace| at as u64 * pace / dataflow.input().beats() as u64);
     let mut offered = false;
     let mut quiet = 0;
     let mut island = Island { cycle: 0, traps: &mut run.traps, trapped: &mut run.trapped };
     let ends = Ends::of(dataflow);
-    // Which streams have a beat, and which pass one in this cycle.
+    let mut agenda = Agenda::new(machines.len());
+    // Modules to step in this cycle.
+    let mut now = Bits::all(machines.len());
+    // Which streams have a beat, and which pass one in this cycle. A stream is looked at again only after a module at one
+    // of its ends has changed: the others neither pass a beat nor begin to.
     let mut valid = vec![false; streams];
     let mut passes = vec![false; streams];
+    let mut look = Bits::all(streams);
+    // The cycle since which a beat waits.
+    let mut waits: Vec<Option<u64>> = vec![None; streams];
     while run.outputs.len() < expected {
         let cycle = island.cycle;
         // Every handshake signal is settled before the edge: registers, source and sink alone decide.
-        let due = options.pace.is_none_or(|pace| cycle >= at as u64 * pace / dataflow.input().beats() as u64);
-        offered = offered || (at < source.beats && due && !options.stall.input_gap(cycle));
+        offered = offered || (at < source.beats && cycle >= due(at) && !options.stall.input_gap(cycle));
         let sink_ready = !options.stall.output_stall(cycle);
-        let mut any = false;
-        for (valid, writer) in valid.iter_mut().zip(&ends.writer) {
-            *valid = writer.map_or(offered, |(m, port)| machines[m].valid(port));
+        look.insert(0);
+        look.insert(streams - 1);
+        if let Some(other) = ends.other[0] {
+            look.insert(other);
         }
-        for s in 0..streams {
+        for s in look.iter() {
+            valid[s] = ends.writer[s].map_or(offered, |(m, port)| machines[m].valid(port));
+        }
+        let mut any = false;
+        for s in look.iter() {
             let ready = match ends.reader[s] {
                 Some((m, port)) => machines[m].ready(port, ends.other[s].is_some_and(|o| valid[o])),
                 None => sink_ready,
             };
             passes[s] = valid[s] && ready;
-            any |= passes[s];
-            run.waited[s] += u64::from(valid[s] && !ready);
+            if passes[s] {
+                any = true;
+                ends.writer[s].into_iter().chain(ends.reader[s]).for_each(|(m, _)| now.insert(m));
+            }
+            match (waits[s], valid[s] && !ready) {
+                (None, true) => waits[s] = Some(cycle),
+                (Some(since), false) => {
+                    run.waited[s] += cycle - since;
+                    waits[s] = None;
+                }
+                _ => {}
+            }
         }
+        look.clear();
         if passes[streams - 1] {
             let (frame, beat) = (run.outputs.len() / output.beats(), run.outputs.len() % output.beats());
             let head = ends.writer[streams - 1].map_or_else(|| source.beat(at), |(m, port)| machines[m].head(port));
@@ -262,8 +287,9 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
                 run.streams[s].push(Beat { cycle, values: head[..live.min(head.len())].to_vec() });
             }
         }
+        agenda.wake(cycle, &mut now);
         // The edge. Writers after readers: what a module takes is what the one before showed before the edge.
-        for m in (0..machines.len()).rev() {
+        for m in now.iter_down() {
             let (before, rest) = machines.split_at_mut(m);
             let (module, machine) = (&dataflow.modules[m], &mut rest[0]);
             let beat = |port: usize| -> Option<&[i64]> {
@@ -283,7 +309,18 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
                     *most = (*most).max(queue.level);
                 }
             }
+            module.inputs.iter().for_each(|s| look.insert(s.0));
+            for s in &module.outputs {
+                look.insert(s.0);
+                if let Some(other) = ends.other[s.0] {
+                    look.insert(other);
+                }
+            }
+            if let Some(next) = machine.next(cycle) {
+                agenda.at(cycle, m, next);
+            }
         }
+        agenda.turn(&mut now);
         if passes[0] {
             if at == 0 {
                 run.first_in = cycle;
@@ -292,13 +329,26 @@ pub fn run(dataflow: &Dataflow, inputs: ArrayView2<'_, i64>, options: &Options) 
             offered = false;
         }
         quiet = if any { 0 } else { quiet + 1 };
+        // Where neither source nor sink can do anything, nothing happens before the next module wakes.
+        let source_next = (!offered && at < source.beats).then(|| due(at).max(cycle + 1));
+        island.cycle = if !now.is_empty() || !look.is_empty() || valid[streams - 1] {
+            cycle + 1
+        } else {
+            // If none ever does, it is a deadlock.
+            agenda.next().into_iter().chain(source_next).min().unwrap_or_else(|| {
+                quiet = options.quiet_cycles + 1;
+                cycle + 1
+            })
+        };
         if quiet > options.quiet_cycles {
             let waiting = (0..streams).find(|&s| valid[s]);
             let stream = waiting.map_or_else(|| "of the source".to_owned(), |s| dataflow.streams[s].name.clone());
             let frames = run.outputs.len() / output.beats();
             return Err(CycleError::Deadlock { cycles: quiet, frames, stream });
         }
-        island.cycle += 1;
+    }
+    for (waited, since) in run.waited.iter_mut().zip(&waits) {
+        *waited += since.map_or(0, |since| island.cycle - since);
     }
     run.cycles = island.cycle;
     run.duration = start.elapsed();

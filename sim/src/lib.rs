@@ -1,5 +1,6 @@
 //! Running networks: golden model, cycle-level simulator, and the outside tools (Verilator, Icarus, Yosys) beside them.
 
+pub mod alone;
 pub mod cosim;
 pub mod cycle;
 pub mod fifo;

@@ -66,6 +66,17 @@ fn the_cycle_engine_computes_what_the_network_means() {
             (cycles, run.cycles, run.occupancy, run.forks, run.waited)
         });
         assert!(valued == tokens, "seed {seed}: handshakes depend on values");
+        // Every module by itself.
+        for module in &dataflow.modules {
+            let simulated = sim::alone::interval(&dataflow, module).unwrap();
+            let equal = simulated.is_none_or(|s| s == module.cycles(&dataflow));
+            assert!(
+                equal,
+                "seed {seed}, {}: formula {}, simulated {simulated:?}",
+                module.name,
+                module.cycles(&dataflow)
+            );
+        }
         if run.interval(&dataflow) != Some(dataflow.interval()) {
             eprintln!(
                 "seed {seed}: interval {:?}, formula {} ({:?})",
@@ -107,4 +118,23 @@ fn random_networks_are_cycle_exact() {
             assert_eq!(again.outputs, run.outputs, "seed {seed}: after a reset in cycle {reset_at:?}");
         }
     }
+}
+
+/// The network of `make scale`, narrow and on small images: residual blocks, strides, shortcuts that are convolutions.
+#[test]
+fn a_small_resnet_from_onnx_is_golden_in_every_cycle() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("resnet.onnx");
+    std::fs::write(&file, quantizer::testing::resnet18(1, 4, 32, 5)).unwrap();
+    let network = quantizer::import::import(&file, &quantizer::import::ImportOptions::default()).unwrap().network;
+    assert_eq!(network.output_shape, [1, 5]);
+    let mut dataflow = lower(&network, &LowerOptions::default()).unwrap();
+    sim::fifo::size(&mut dataflow).unwrap();
+    let x = inputs(&network, 1, 4);
+    let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap();
+    assert_eq!(run.trapped, 0);
+    assert_eq!(run.result, sim::golden::run(&network, x.view()).unwrap());
+    assert_eq!(run.interval(&dataflow), Some(dataflow.interval()));
+    let codes: std::collections::HashSet<i64> = run.result.iter().copied().collect();
+    assert!(codes.len() > 10, "the outputs hardly vary: {codes:?}");
 }

@@ -131,6 +131,13 @@ fn mistakes_are_refuted() {
         let (word, after) = rest.split_once(';').unwrap();
         format!("{before}'d0: weights = {word} ^ 1'b1;{after}")
     });
+    check("a value changed between threshold stages", &element, &design, &|file, text| {
+        if file == format!("{element}.v") {
+            replaced(&text, "value1 <= value0;", "value1 <= value0 ^ 1;")
+        } else {
+            text
+        }
+    });
     let in_unit = |from: &'static str, to: &'static str| {
         let unit = format!("{name}.v");
         move |file: &str, text: String| if file == unit { replaced(&text, from, to) } else { text }
@@ -141,6 +148,50 @@ fn mistakes_are_refuted() {
     check("exit queue one place smaller", &name, &design, &|file, text| {
         if file == unit_file {
             replaced(&text, &format!(".DEPTH({depth})"), &format!(".DEPTH({})", depth - 1))
+        } else {
+            text
+        }
+    });
+}
+
+/// Claims that hold because nothing is ever in order are no proof: the run to the ends of the accumulator is missing. The same
+/// where an interval is wider than what can be reached.
+#[test]
+fn a_vacuous_proof_is_seen() {
+    let Some(yosys) = yosys() else { return };
+    let design = dataflow();
+    let (index, name) = unit(&design);
+    let element = format!("{name}_pe0");
+    let check = |what: &str, design: &Dataflow, edit: &dyn Fn(&str, String) -> String| {
+        let folder = tempfile::tempdir().unwrap();
+        let report = proved(&yosys, folder.path(), design, Some(&element), edit);
+        let module = &report.modules[0];
+        assert_eq!(module.verdict, Verdict::Unknown, "{what}: {module:?}");
+        assert!(module.reason.as_ref().unwrap().contains("both ends"), "{what}: {module:?}");
+    };
+    let unit_file = format!("{name}.v");
+    check("inputs never in order", &design, &|file, text| {
+        if file == unit_file {
+            replaced(&text, "assign x_ok = started &", "assign x_ok = 1'b0 & started &")
+        } else {
+            text
+        }
+    });
+    let element_file = format!("{element}.v");
+    check("a sum that never is valid", &design, &|file, text| {
+        if file == element_file { replaced(&text, ".sum_valid(sum_valid)", ".sum_valid(1'b0)") } else { text }
+    });
+    // One input is less than the plan thinks: what it claims is true, and wider than what can be.
+    let stream = match &design.modules[index].kind {
+        Kind::MatrixVector(_) => design.modules[index].input(),
+        _ => unreachable!("unit() looks for one"),
+    };
+    let range = format!("{}_{}_range", design.top, design.stream(stream).name);
+    check("an interval that is too wide", &design, &|file, text| {
+        if file == format!("{}.v", design.top) {
+            let (before, module) = text.split_once(&format!("module {range} (")).unwrap();
+            let module = replaced(module, "assign ok[0] =", "assign ok[0] = (data[0] == 1'b0) &");
+            format!("{before}module {range} ({module}")
         } else {
             text
         }

@@ -1,6 +1,6 @@
 //! Frames for the testbench of a generated folder, with what must come out.
 
-use generator::dataflow::{Dataflow, Output};
+use generator::dataflow::{Dataflow, Kind, Module, Output};
 use generator::emit::testbench::{beat_bytes, hex_lines, testbench};
 use ndarray::Array2;
 use quantizer::network::Network;
@@ -10,8 +10,11 @@ use crate::data::npy;
 use crate::error::Error;
 use crate::output_dir::Files;
 
-/// Frames of the generated testbench.
-const FRAMES: usize = 8;
+/// Frames of the generated testbench, if they take no more work than [`WORK`].
+pub const FRAMES: usize = 8;
+
+/// Products that the frames may take in all: some seconds of the cycle engine's time.
+const WORK: usize = 2_000_000_000;
 
 /// Inputs and what golden says to them.
 pub struct Vectors {
@@ -22,25 +25,27 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// Frames of random codes, the same for the same network, between one of the smallest and one of the largest.
+    /// Frames of random codes, the same for the same network, behind one of the smallest and one of the largest: as many as the
+    /// cycle engine runs through `dataflow` in some seconds, at least one.
     ///
     /// # Errors
     /// If golden refuses the network.
-    pub fn random(network: &Network, output: Output) -> Result<Self, Error> {
+    pub fn random(network: &Network, dataflow: &Dataflow) -> Result<Self, Error> {
+        let frames = (WORK / products(dataflow).max(1)).clamp(1, FRAMES);
         let tensor = network.tensor(network.input);
         let elements = tensor.shape.iter().product();
         let range = tensor.datatype.range();
         let mut random = fastrand::Rng::with_seed(1);
-        let inputs = Array2::from_shape_fn((FRAMES, elements), |(frame, _)| match frame {
-            0 => range.lo,
-            1 => range.hi,
+        let inputs = Array2::from_shape_fn((frames, elements), |(frame, _)| match frame {
+            0 if frames > 1 => range.lo,
+            1 if frames > 2 => range.hi,
             _ => {
                 let code = random.i64(range.lo..=range.hi);
                 // Bipolar has no 0.
                 if tensor.datatype.holds(code) { code } else { range.hi }
             }
         });
-        Self::of(network, output, inputs)
+        Self::of(network, dataflow.output, inputs)
     }
 
     /// These frames.
@@ -103,6 +108,17 @@ impl Vectors {
         files.insert("vectors/outputs.npy".to_owned(), npy_bytes(self.expected.shape(), &self.expected));
         Ok(())
     }
+}
+
+/// Products that a frame takes.
+fn products(dataflow: &Dataflow) -> usize {
+    let of = |module: &Module| match &module.kind {
+        Kind::MatrixVector(unit) => {
+            unit.neuron_folds * unit.pe * unit.synapse_folds * unit.simd * dataflow.stream(module.input()).vectors
+        }
+        _ => 0,
+    };
+    dataflow.modules.iter().map(of).sum()
 }
 
 fn npy_bytes(shape: &[usize], values: &Array2<i64>) -> Vec<u8> {

@@ -1,11 +1,12 @@
 //! One point: quantized, run on the samples, certified, estimated, synthesized.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use generator::dataflow::{Dataflow, Output};
 use generator::estimate::estimate;
+use generator::folding::{FoldingRequest, resolve};
 use ndarray::Array2;
 use quantizer::certificate::Certificate;
 use quantizer::inspect::inspect;
@@ -42,6 +43,8 @@ pub struct Sweep<'a> {
     labels: Vec<usize>,
     calibration: Option<Array2<i64>>,
     yosys: Option<Found>,
+    /// PE and SIMD of every point.
+    folding: FoldingRequest,
     /// What the keys of all points begin with.
     shared: serde_json::Value,
     /// Right answers by network: methods often agree, all of them where the network fits.
@@ -81,7 +84,10 @@ impl<'a> Sweep<'a> {
         let yosys = if args.synth { Some(tools::find(Tool::Yosys)?) } else { None };
         // A wrong name is wrong for every point; so is a wrong folding.
         quantize::keep(network, &args.keep, &mut vec![None; network.matrix_layers().count()])?;
-        let folding = args.folding.request(&model)?;
+        // All points are folded as the network as it came: dead channels of one of them would change what keeps up, and
+        // LUTs at different widths could not be compared.
+        let request = args.folding.request(&model, Output::Logits)?;
+        let folding: BTreeMap<_, _> = resolve(network, &request).map_err(Error::from)?.layers.into_iter().collect();
         let shared = json!({
             "schema": results::POINT_SCHEMA,
             "snug": env!("CARGO_PKG_VERSION"),
@@ -92,12 +98,13 @@ impl<'a> Sweep<'a> {
             "calibration": calibration.as_ref().map(cache::hash),
             "keep": args.keep,
             "tile": args.tile,
-            "folding": format!("{folding:?}"),
+            "folding": folding,
             "backend": format!("{:?}", args.folding.backend(&model)?),
             "yosys": yosys.as_ref().map(|y| &y.banner),
         });
         let codes = inputs.codes;
-        Ok(Sweep { args, model, real, codes, labels, calibration, yosys, shared, known: Mutex::default() })
+        let folding = FoldingRequest::Layers(folding);
+        Ok(Sweep { args, model, real, codes, labels, calibration, yosys, folding, shared, known: Mutex::default() })
     }
 
     /// Bits of the widest accumulator of the network as it came.
@@ -170,7 +177,7 @@ impl<'a> Sweep<'a> {
             folder: self.model.folder.clone(),
             stored: true,
         };
-        let design = Design::of(&model, &self.args.folding, None, Output::Logits)?;
+        let design = Design::folded(&model, &self.folding, &self.args.folding, None, Output::Logits)?;
         point.interval = Some(design.dataflow.interval());
         point.lut_estimate = Some(estimate(&design.dataflow).total.lut_total());
         if let Some(yosys) = &self.yosys {

@@ -13,7 +13,7 @@ use crate::files;
 /// Version of `results.json`.
 pub const SCHEMA: &str = "snug.sweep/1";
 /// Version of a point's file. To be raised whenever a point measures something else: its key changes with it.
-pub const POINT_SCHEMA: &str = "snug.sweep.point/1";
+pub const POINT_SCHEMA: &str = "snug.sweep.point/2";
 
 /// One width, one method.
 #[derive(Clone, Debug, Serialize, Deserialize)]

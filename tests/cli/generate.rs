@@ -160,3 +160,21 @@ snug::layer::unknown
     );
     assert!(!place.path("out").exists());
 }
+
+#[test]
+fn the_solver_keeps_a_rate_and_a_budget() {
+    let place = Place::new();
+    let run = |options: &str, code| place.json(&format!("generate digits.onnx -o out --force {options}"), code);
+    let figures =
+        |json: &serde_json::Value| (json["interval"].as_u64().unwrap(), json["lut_estimate"].as_u64().unwrap());
+    // 100 MHz and 1.5 million frames a second leave 66 cycles for each.
+    let (interval, luts) = figures(&run("--target-fps 1500000", 0));
+    assert!(interval <= 66, "{interval}");
+    let (fastest, within) = figures(&run(&format!("--max-luts {luts}"), 0));
+    assert!(within <= luts && fastest <= interval, "{within} of {luts} LUTs, {fastest} cycles");
+    assert_eq!(place.snug("generate out -o out --check").code, 0);
+    let refused = place.snug("generate digits.onnx -o none --max-luts 10");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("no folding has 10 LUTs or fewer"), "{}", refused.stderr);
+    assert_eq!(place.snug("generate digits.onnx -o none --max-luts 10 --target-fps 1").code, 2);
+}

@@ -64,3 +64,30 @@ fn every_blocker_comes_at_once() {
     assert_eq!(blockers.len(), 1);
     assert!(blockers[0]["help"].as_str().unwrap().contains("--input-type"), "{blockers:?}");
 }
+
+#[test]
+fn a_picture_comes_out_as_png() {
+    let Some(zoo) = zoo() else { return };
+    let place = Place::new();
+    let model = zoo.join("models/espcn_subpixel_w4a4_a2q");
+    let json = place.json(
+        &format!(
+            "simulate {m}.onnx --input-type u8/255 --engine golden --inputs {m}.input_u8.npy --outputs big.png",
+            m = model.display()
+        ),
+        0,
+    );
+    assert_eq!(json["samples"], 1);
+    let file = std::fs::File::open(place.path("big.png")).unwrap();
+    let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height, info.color_type), (256, 256, png::ColorType::Rgb));
+    // The recorded floats, channels first: all pixels but four, where they are half a code below exact arithmetic.
+    let recorded = std::fs::read(format!("{}.output.npy", model.display())).unwrap();
+    let floats = recorded[recorded.len() - 4 * 3 * 256 * 256..].as_chunks::<4>().0;
+    let expected = |p: usize| (f32::from_le_bytes(floats[p % 3 * 65536 + p / 3]) * 255.0).round() as u8;
+    let differ: Vec<(u8, u8)> =
+        (0..pixels.len()).map(|p| (pixels[p], expected(p))).filter(|(ours, theirs)| ours != theirs).collect();
+    assert_eq!(differ, [(141, 140); 4]);
+}

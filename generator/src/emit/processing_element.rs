@@ -33,8 +33,10 @@ pub fn context(
         })
         .collect();
     let layout = Layout::of(pe, &lanes);
-    let rom = (folds > 1 && layout.bits > 0)
-        .then(|| Rom { bits: layout.bits, words: pe.weights.iter().map(|w| layout.word(w)).collect() });
+    let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
+        bits: layout.bits,
+        cases: cases(counter_bits(folds - 1), layout.bits, pe.weights.iter().map(|w| layout.word(w))),
+    });
     let mut products: Vec<Product> =
         lanes.iter().enumerate().map(|(i, &lane)| product(pe, &plan.nodes[i], lane, &layout, input.encoding)).collect();
     let mut adders = adders(&plan.nodes, unit.tree_levels);
@@ -149,6 +151,13 @@ pub fn context(
         formal: String::new(),
         formal_fold: folds > 1 && !has_rom(pe),
     }
+}
+
+/// The items of the weight memory's case. Large memories make most of the text: a template's loop would take most of the time.
+fn cases(fold_bits: usize, bits: usize, words: impl Iterator<Item = String>) -> String {
+    let lines =
+        words.enumerate().map(|(fold, word)| format!("\n            {fold_bits}'d{fold}: weights = {bits}'h{word};"));
+    lines.collect()
 }
 
 /// Whether a module of this element has a `fold` port.

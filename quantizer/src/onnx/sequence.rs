@@ -104,6 +104,12 @@ impl Sequence {
         &self.last
     }
 
+    /// Goes on from an earlier output: the next node reads it as the last one.
+    pub fn resume(&mut self, output: &str) -> &mut Self {
+        self.last = output.to_owned();
+        self
+    }
+
     /// The model; its output is the last one, of this shape.
     pub fn model(&self, output: &[i64]) -> ModelProto {
         model(value("x", &self.input), value(&self.last, output), self.constants.clone(), self.nodes.clone())

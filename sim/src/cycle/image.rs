@@ -36,6 +36,11 @@ impl Exit {
         }
     }
 
+    /// When the next beat arrives at the queue.
+    pub fn next(&self) -> Option<u64> {
+        self.due.front().copied()
+    }
+
     /// One rising edge: whether a beat entered the pipeline (its values are in `data` already), whether one left the queue.
     fn step(&mut self, cycle: u64, entered: bool, popped: bool) {
         if popped {
@@ -120,9 +125,18 @@ impl Window {
         &self.exit
     }
 
+    /// The next cycle in which it changes by itself.
+    pub fn next(&self, cycle: u64) -> Option<u64> {
+        if self.fires() { Some(cycle + 1) } else { self.exit.next() }
+    }
+
+    fn fires(&self) -> bool {
+        self.exit.available && self.written - self.done >= self.needed[self.window]
+    }
+
     /// One rising edge.
     pub fn step(&mut self, cycle: u64, beat: Option<&[i64]>, popped: bool) {
-        let fire = self.exit.available && self.written - self.done >= self.needed[self.window];
+        let fire = self.fires();
         let mut freed = 0;
         if fire {
             let ([stride_y, stride_x], [pad_y, pad_x]) = (self.unit.window.stride, self.unit.window.pad_begin);
@@ -197,11 +211,20 @@ impl Upsample {
         &self.exit
     }
 
+    /// The next cycle in which it changes by itself.
+    pub fn next(&self, cycle: u64) -> Option<u64> {
+        if self.fires() { Some(cycle + 1) } else { self.exit.next() }
+    }
+
+    fn fires(&self) -> bool {
+        self.exit.available && self.written - self.done >= (self.at[1] + 1) * self.unit.chunks
+    }
+
     /// One rising edge.
     pub fn step(&mut self, cycle: u64, beat: Option<&[i64]>, popped: bool) {
         let [pass, pixel, part, chunk] = self.at;
         let (chunks, out) = (self.unit.chunks, self.unit.out_chunks());
-        let fire = self.exit.available && self.written - self.done >= (pixel + 1) * chunks;
+        let fire = self.fires();
         if fire {
             let within = if self.unit.split { (pass * self.unit.factor[1] + part) * out + chunk } else { chunk };
             let at = (self.done + pixel * chunks + within) % self.unit.depth;

@@ -145,6 +145,17 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The cycle after `cycle` in which the module changes by itself, if no beat passes at its ports before.
+    pub fn next(&self, cycle: u64) -> Option<u64> {
+        match self {
+            Machine::Pipeline(p) => p.next(cycle),
+            Machine::Window(w) => w.next(cycle),
+            Machine::Upsample(u) => u.next(cycle),
+            Machine::Add(a) => a.exit().next(),
+            Machine::Converter(_) | Machine::Fifo(_) | Machine::Fork(_) | Machine::Concat(_) => None,
+        }
+    }
+
     /// Whether the exit queue was written while full.
     pub fn overrun(&self) -> bool {
         match self {
@@ -176,6 +187,8 @@ pub struct Pipeline<'a> {
     level: usize,
     overrun: bool,
     frame: u64,
+    /// The cycle of the last step.
+    stepped: u64,
 }
 
 /// What the pipeline computes.
@@ -221,11 +234,24 @@ impl<'a> Pipeline<'a> {
             level: 0,
             overrun: false,
             frame: 0,
+            stepped: 0,
         }
+    }
+
+    /// The next beat that arrives at the queue, or the end of the neuron fold that is gone through again.
+    fn next(&self, cycle: u64) -> Option<u64> {
+        let end = (self.available && self.neuron != 0).then(|| cycle + (self.synapse_folds - self.synapse) as u64);
+        let due = self.due.front().copied();
+        end.into_iter().chain(due).min()
     }
 
     fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
         let replay = self.available && self.neuron != 0;
+        if replay {
+            // Folds since the last step: none of them was its neuron fold's last, see `next`.
+            self.synapse += (island.cycle - self.stepped).saturating_sub(1) as usize;
+        }
+        self.stepped = island.cycle;
         let fire = beat.is_some() || replay;
         let due = self.due.front() == Some(&island.cycle);
         // Nothing comes, goes or arrives: all registers keep their values.

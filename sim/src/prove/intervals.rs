@@ -10,6 +10,13 @@ pub fn claimed(text: &str, folds: usize) -> Option<Vec<Range>> {
     Some(lo.into_iter().zip(hi).map(|(lo, hi)| Range { lo, hi }).collect())
 }
 
+/// Bits of the sum that is claimed to lie in them; at most 62, so that a value fits an `i64` with room.
+#[must_use]
+pub fn claimed_bits(text: &str) -> Option<usize> {
+    let high = text.split_once(":0] f_held =")?.0.rsplit('[').next()?;
+    high.parse::<usize>().ok().map(|h| h + 1).filter(|&b| b <= 62)
+}
+
 /// Bits of the accumulator's register.
 #[must_use]
 pub fn register_bits(text: &str) -> Option<u32> {

@@ -38,6 +38,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The design with its claims: everything before the solver.
+    #[must_use]
+    pub fn prepare(&self) -> &str {
+        &self.prepare
+    }
+
     /// The proof by induction. `verify` makes Yosys fail where it is not a proof.
     #[must_use]
     pub fn proof(&self, verify: bool) -> String {

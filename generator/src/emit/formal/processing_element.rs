@@ -266,6 +266,8 @@ fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, ta
                 index: k,
                 at,
                 count,
+                came_at: read.as_ref().map_or(at, |r| r.at),
+                came: format!("{}{k}", if read.is_some() { "f_enters" } else { "f_value" }),
                 read,
                 bits,
                 value: resize(&format!("value{k}{behind}"), pe.reduction.accumulator_bits, true, bits as u32),

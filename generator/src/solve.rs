@@ -1,0 +1,261 @@
+//! The folding solver: PE and SIMD of every layer that cost the fewest LUTs at a rate, or that are fastest within a budget.
+//!
+//! What a layer costs depends on its own PE and SIMD, and on the layer before it only by that one's PE: so many lanes come,
+//! in that channel order. In a chain of layers the sum of the costs is therefore least along a shortest path, which is found layer by
+//! layer: the cheapest way to each PE of a layer is all that the next one needs to know. Costs are those of
+//! [`estimate`](crate::estimate()) on the lowered network, not of a formula. Where branches join, the path is no longer exact;
+//! its result is compared with the plain folding of [`resolve`], and the cheaper one wins.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use quantizer::network::Network;
+use rayon::prelude::*;
+
+use crate::accumulators::AccumulatorRule;
+use crate::dataflow::{Dataflow, Kind, Stream};
+use crate::error::GenerateError;
+use crate::estimate::{self, estimate};
+use crate::folding::{Choice, FoldingRequest, LayerFolding, choices, resolve};
+use crate::lower::{LowerOptions, lower_with};
+use crate::target::{Backend, retarget};
+
+/// In layers of more weights than this, foldings with far more multipliers than a rate needs are left out.
+const SMALL: usize = 1 << 12;
+/// How many times the multipliers that a rate needs are tried in other layers.
+const SPARE: usize = 4;
+/// Layers of more weights than this are not tried unrolled, unless the rate asks for it.
+const UNROLLED: usize = 1 << 14;
+
+/// What is wanted of a folding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The fewest LUTs at no more than so many cycles between frames.
+    Interval(u64),
+    /// The fewest cycles between frames within so many LUTs (logic, memory and shift registers of xc7, as estimated).
+    Luts(u64),
+}
+
+/// A folding that meets a goal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// PE and SIMD of every layer with weights.
+    pub layers: BTreeMap<String, LayerFolding>,
+    /// Cycles between frames.
+    pub interval: u64,
+    /// LUTs of all uses, as estimated.
+    pub luts: u64,
+    /// The layer that sets the interval.
+    pub limiting: Option<String>,
+}
+
+/// How the network will be lowered; the folding in `lowering` is not looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// Name and output.
+    pub lowering: &'a LowerOptions,
+    /// How wide accumulators are.
+    pub accumulators: AccumulatorRule,
+    /// How sums are built.
+    pub backend: Backend,
+}
+
+/// Finds the best folding for `goal`.
+///
+/// # Errors
+/// Those of lowering; an interval that no folding reaches, a budget that the smallest one exceeds.
+pub fn solve(plan: Plan, goal: Goal) -> Result<Solution, GenerateError> {
+    match goal {
+        Goal::Interval(cycles) => Solver::new(plan)?.at(cycles),
+        Goal::Luts(budget) => Solver::new(plan)?.within(budget),
+    }
+}
+
+/// A layer's cost is known by the PE of the layer before it (0 for the first) and its own folding.
+type Key = (usize, LayerFolding);
+
+struct Solver<'a> {
+    plan: Plan<'a>,
+    layers: Vec<(String, Vec<Choice>)>,
+    /// LUTs of each layer, found so far.
+    known: Vec<HashMap<Key, u64>>,
+}
+
+impl<'a> Solver<'a> {
+    fn new(plan: Plan<'a>) -> Result<Self, GenerateError> {
+        let layers = choices(plan.network)?;
+        let known = vec![HashMap::new(); layers.len()];
+        Ok(Solver { plan, layers, known })
+    }
+
+    /// The cheapest folding of at most `interval` cycles.
+    fn at(&mut self, interval: u64) -> Result<Solution, GenerateError> {
+        let plain = resolve(self.plan.network, &FoldingRequest::Interval(interval))?;
+        let plain: Vec<LayerFolding> = plain.layers.into_iter().map(|(_, f)| f).collect();
+        let candidates: Vec<Vec<LayerFolding>> =
+            self.layers.iter().zip(&plain).map(|((_, all), &plain)| worth_trying(all, interval, plain)).collect();
+        self.learn(&candidates)?;
+        let path = self.path(&candidates);
+        let (found, plain) = (self.solution(&path)?, self.solution(&plain)?);
+        Ok(if found.interval <= interval && found.luts <= plain.luts { found } else { plain })
+    }
+
+    /// The fastest folding of at most `budget` LUTs: fewer cycles never cost less, since whatever keeps up with a fast rate
+    /// keeps up with a slow one.
+    fn within(&mut self, budget: u64) -> Result<Solution, GenerateError> {
+        let slowest = self.at(u64::MAX)?;
+        if slowest.luts > budget {
+            return Err(GenerateError::Budget { wanted: budget, least: slowest.luts });
+        }
+        let floor = resolve(self.plan.network, &FoldingRequest::Default)?.floor;
+        let all: BTreeSet<u64> = self.layers.iter().flat_map(|(_, all)| all).map(|c| c.cycles.max(floor)).collect();
+        let all: Vec<u64> = all.into_iter().rev().collect();
+        let mut best = slowest;
+        // From slow to fast in growing strides, so that foldings far beyond the budget, which are large, are never built.
+        let (mut fits, mut stride) = (0, 1);
+        let mut exceeds = all.len();
+        while fits + 1 < exceeds {
+            let next = if exceeds == all.len() { (fits + stride).min(exceeds - 1) } else { fits.midpoint(exceeds) };
+            let solution = self.at(all[next])?;
+            if solution.luts <= budget {
+                (fits, best) = (next, solution);
+                stride *= 2;
+            } else {
+                exceeds = next;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Finds the costs of all candidates behind all candidates of the layer before.
+    fn learn(&mut self, candidates: &[Vec<LayerFolding>]) -> Result<(), GenerateError> {
+        let mut missing: Vec<BTreeSet<Key>> = Vec::new();
+        for (i, own) in candidates.iter().enumerate() {
+            let before: BTreeSet<usize> = match i.checked_sub(1) {
+                Some(before) => candidates[before].iter().map(|f| f.pe).collect(),
+                None => BTreeSet::from([0]),
+            };
+            let all = before.iter().flat_map(|&pe| own.iter().map(move |&f| (pe, f)));
+            missing.push(all.filter(|key| !self.known[i].contains_key(key)).collect());
+        }
+        // One lowering tells a cost of each layer.
+        let mut lowerings = Vec::new();
+        while let Some((first, &(before, folding))) =
+            missing.iter().enumerate().find_map(|(i, m)| Some((i, m.first()?)))
+        {
+            let mut foldings: Vec<LayerFolding> = Vec::new();
+            for (i, own) in candidates.iter().enumerate() {
+                let pe = foldings.last().map_or(0, |f| f.pe);
+                let next = if i == first {
+                    folding
+                } else if i + 1 == first {
+                    own.iter().copied().find(|f| f.pe == before).unwrap_or(own[0])
+                } else {
+                    missing[i]
+                        .range((pe, LayerFolding { pe: 0, simd: 0 })..)
+                        .next()
+                        .filter(|k| k.0 == pe)
+                        .map_or(own[0], |k| k.1)
+                };
+                missing[i].remove(&(pe, next));
+                foldings.push(next);
+            }
+            lowerings.push(foldings);
+        }
+        let costs: Result<Vec<Vec<u64>>, GenerateError> =
+            lowerings.par_iter().map(|foldings| Ok(costs(&self.lower(foldings)?, foldings.len()))).collect();
+        for (foldings, costs) in lowerings.iter().zip(costs?) {
+            let mut pe = 0;
+            for (i, (&folding, cost)) in foldings.iter().zip(costs).enumerate() {
+                self.known[i].insert((pe, folding), cost);
+                pe = folding.pe;
+            }
+        }
+        Ok(())
+    }
+
+    /// The shortest path through the candidates.
+    fn path(&self, candidates: &[Vec<LayerFolding>]) -> Vec<LayerFolding> {
+        // The cheapest way to each PE.
+        let mut ways: BTreeMap<usize, (u64, Vec<LayerFolding>)> = BTreeMap::from([(0, (0, vec![]))]);
+        for (known, own) in self.known.iter().zip(candidates) {
+            let mut next: BTreeMap<usize, (u64, Vec<LayerFolding>)> = BTreeMap::new();
+            for (&pe, (spent, path)) in &ways {
+                for &folding in own {
+                    let Some(cost) = known.get(&(pe, folding)) else { continue };
+                    let cost = spent + cost;
+                    if next.get(&folding.pe).is_none_or(|(least, _)| cost < *least) {
+                        next.insert(folding.pe, (cost, path.iter().copied().chain([folding]).collect()));
+                    }
+                }
+            }
+            ways = next;
+        }
+        ways.into_values().min_by_key(|(cost, _)| *cost).map(|(_, path)| path).unwrap_or_default()
+    }
+
+    fn solution(&self, foldings: &[LayerFolding]) -> Result<Solution, GenerateError> {
+        let dataflow = self.lower(foldings)?;
+        Ok(Solution {
+            layers: self.named(foldings),
+            interval: dataflow.interval(),
+            luts: estimate(&dataflow).total.lut_total(),
+            limiting: dataflow.bottleneck().map(|m| m.layer.clone()),
+        })
+    }
+
+    fn lower(&self, foldings: &[LayerFolding]) -> Result<Dataflow, GenerateError> {
+        let options =
+            LowerOptions { folding: FoldingRequest::Layers(self.named(foldings)), ..self.plan.lowering.clone() };
+        let mut dataflow = lower_with(self.plan.network, &options, self.plan.accumulators)?;
+        retarget(&mut dataflow, self.plan.backend);
+        Ok(dataflow)
+    }
+
+    fn named(&self, foldings: &[LayerFolding]) -> BTreeMap<String, LayerFolding> {
+        self.layers.iter().zip(foldings).map(|((name, _), &folding)| (name.clone(), folding)).collect()
+    }
+}
+
+/// The foldings of a layer that keep up, without those of a large layer that are far too parallel; `plain` among them.
+fn worth_trying(all: &[Choice], interval: u64, plain: LayerFolding) -> Vec<LayerFolding> {
+    let multipliers = |f: &LayerFolding| f.pe * f.simd;
+    let weights = all.iter().map(|c| multipliers(&c.folding)).max().unwrap_or(1);
+    let most = SPARE * multipliers(&plain);
+    let tried = |f: &LayerFolding| {
+        let many = multipliers(f);
+        weights <= SMALL || many <= most || (many == weights && weights <= UNROLLED)
+    };
+    let mut tried: Vec<LayerFolding> =
+        all.iter().filter(|c| c.cycles <= interval).map(|c| c.folding).filter(tried).collect();
+    if !tried.contains(&plain) {
+        tried.push(plain);
+    }
+    tried
+}
+
+/// LUTs layer by layer: of a layer's unit and all that stands between it and the unit before. What is behind the last unit is the last
+/// layer's; of the top, each end has its own beat counter.
+fn costs(dataflow: &Dataflow, layers: usize) -> Vec<u64> {
+    let mut costs = vec![0; layers];
+    let mut layer = 0;
+    for module in &dataflow.modules {
+        let luts: u64 = estimate::module(dataflow, module).iter().map(|m| m.cost.lut_total()).sum();
+        if let Some(cost) = costs.get_mut(layer.min(layers.saturating_sub(1))) {
+            *cost += luts;
+        }
+        layer += usize::from(matches!(module.kind, Kind::MatrixVector(_)));
+    }
+    let counter = |s: &Stream| u64::from(usize::BITS - (s.beats() - 1).leading_zeros());
+    if let Some(first) = costs.first_mut() {
+        *first += counter(dataflow.input());
+    }
+    if let Some(last) = costs.last_mut() {
+        *last += counter(dataflow.output_stream());
+    }
+    costs
+}
+
+#[cfg(test)]
+mod tests;
