@@ -1,7 +1,8 @@
 //! The estimate against Yosys over the drawn list (`benches/luts/drawn.rs`): `make calibrate`.
 //!
 //! Measurements go to `benches/luts/measured.csv`; with the argument `--measured` they are read from there and Yosys is not run. Other
-//! arguments are names of designs (and then the file stays as it is); `--list` prints the list alone.
+//! arguments are names of designs (and then the file stays as it is); `--list` prints the list alone, `--modules` every module of a fitted
+//! design that is far off.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[path = "luts/drawn.rs"]
@@ -19,6 +20,9 @@ use sim::yosys::{Flow, Job, Target, synthesize_all};
 
 /// Designs below this many LUTs are judged by their absolute error.
 const SMALL: u64 = 200;
+
+/// What `--modules` shows: modules whose estimate is off by so many LUTs.
+const FAR_OFF: u64 = 25;
 
 /// Of one module of a design (all instances of a definition): LUTs of all uses, flip-flops.
 type Measured = BTreeMap<String, BTreeMap<String, [u64; 2]>>;
@@ -164,6 +168,10 @@ fn by_kind(
         } else {
             "unit".to_owned()
         };
+        let estimate = own.get(name).copied().unwrap_or(0);
+        if estimate.abs_diff(counted) >= FAR_OFF && std::env::args().any(|a| a == "--modules") {
+            println!("{name}: {estimate} for {counted} ({})", design.about);
+        }
         kinds.entry(kind).or_default().push((own.get(name).copied().unwrap_or(0), counted, name.to_owned()));
     }
 }

@@ -39,8 +39,8 @@ pub struct FoldingArgs {
     /// As fast as so many LUTs allow (xc7, as estimated)
     #[arg(long, value_name = "N", conflicts_with_all = ["folding", "target_interval", "target_fps"])]
     pub max_luts: Option<u64>,
-    /// How sums are built: generic (`+`, any device) or xc7 (bit heaps of LUT6_2 and CARRY4)
-    #[arg(long, value_parser = ["generic", "xc7"])]
+    /// How sums are built: generic (`+`, any device), xc7 (bit heaps of LUT6_2 and CARRY4) or ecp5 (as generic, with more registers)
+    #[arg(long, value_parser = ["generic", "xc7", "ecp5"])]
     pub backend: Option<String>,
     /// Accumulator bits: channel (exact for each processing element), layer (exact for the widest), l1, data-type, or a number
     #[arg(long, value_name = "RULE")]

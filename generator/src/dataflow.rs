@@ -350,15 +350,27 @@ pub struct MatrixVector {
     pub array: Option<Unrolled>,
     /// How codes are found, if thresholds follow; else accumulators leave.
     pub search: Option<Search>,
+    /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
+    pub words_read_ahead: bool,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }
 
 impl MatrixVector {
     /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
-    /// one beat is a whole row), one stage a threshold bit.
+    /// one beat is a whole row), [`Self::stage_cycles`] for each threshold bit.
     pub fn pipeline(&self) -> usize {
-        2 + self.tree_levels + usize::from(self.synapse_folds > 1) + self.search.as_ref().map_or(0, |s| s.bits as usize)
+        2 + self.tree_levels + usize::from(self.synapse_folds > 1) + self.search_cycles()
+    }
+
+    /// Cycles of a threshold stage: 1, or 2 where its word is read in one of its own.
+    pub fn stage_cycles(&self) -> usize {
+        1 + usize::from(self.words_read_ahead)
+    }
+
+    /// Cycles from a row's sum to its code.
+    pub fn search_cycles(&self) -> usize {
+        self.search.map_or(0, |s| s.bits as usize) * self.stage_cycles()
     }
 }
 

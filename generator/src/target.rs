@@ -24,6 +24,8 @@ pub enum Backend {
     Generic,
     /// Bit heaps of `LUT6_2` and `CARRY4`: AMD 7 series and later.
     Xc7,
+    /// As `generic`, with a cycle more for each threshold bit: its word is read into a register before it is compared.
+    Ecp5,
 }
 
 impl fmt::Display for Backend {
@@ -31,6 +33,7 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Backend::Generic => "generic",
             Backend::Xc7 => "xc7",
+            Backend::Ecp5 => "ecp5",
         })
     }
 }
@@ -42,7 +45,8 @@ impl FromStr for Backend {
         match text {
             "generic" => Ok(Backend::Generic),
             "xc7" => Ok(Backend::Xc7),
-            _ => Err(format!("'{text}' is no back-end; there are generic and xc7")),
+            "ecp5" => Ok(Backend::Ecp5),
+            _ => Err(format!("'{text}' is no back-end; there are generic, xc7 and ecp5")),
         }
     }
 }
@@ -57,7 +61,12 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
     for module in &mut dataflow.modules {
         let input = module.input();
         if let Kind::MatrixVector(unit) = &mut module.kind {
-            heaps(unit, &streams[input.0]);
+            match backend {
+                Backend::Generic => {}
+                Backend::Xc7 => heaps(unit, &streams[input.0]),
+                Backend::Ecp5 => unit.words_read_ahead = unit.search.is_some_and(|s| s.bits > 0),
+            }
+            unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
         }
     }
 }
@@ -69,7 +78,6 @@ fn heaps(unit: &mut MatrixVector, input: &Stream) {
     } else {
         elements(unit, input);
     }
-    unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
 }
 
 fn elements(unit: &mut MatrixVector, input: &Stream) {

@@ -175,6 +175,10 @@ pub struct Adder {
 pub struct Stage {
     /// Stage number.
     pub index: usize,
+    /// Whether the word is read into a register in a cycle of its own.
+    pub ahead: bool,
+    /// The value that the stage before has compared; empty for the first.
+    pub before: String,
     /// The bit under test, for the comment.
     pub trial: usize,
     /// Words by address; empty if there is one.

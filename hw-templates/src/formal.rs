@@ -213,6 +213,16 @@ pub struct FormalSum {
 pub struct FormalStage {
     /// Its number.
     pub index: usize,
+    /// Cycles from the row's sum to the comparison.
+    pub at: usize,
+    /// What stands there: behind the registers of the read, where there are some.
+    pub count: String,
+    /// Cycles from the row's sum to where the value of the stage before has come.
+    pub came_at: usize,
+    /// That value, here.
+    pub came: String,
+    /// The stage before its word is read, where that takes a cycle of its own.
+    pub read: Option<FormalRead>,
     /// Bits that lose nothing.
     pub bits: usize,
     /// The value at those bits.
@@ -224,6 +234,25 @@ pub struct FormalStage {
     /// The word that it is compared with.
     pub word: String,
     /// Smallest count behind the stage.
+    pub count_lo: String,
+    /// Largest.
+    pub count_hi: String,
+}
+
+/// A threshold stage in the cycle in which its word is read, and what must stand in the registers behind.
+#[derive(Clone, Debug, Serialize)]
+pub struct FormalRead {
+    /// Cycles from the row's sum to the read.
+    pub at: usize,
+    /// The value before the read.
+    pub value: String,
+    /// Smallest value then.
+    pub lo: String,
+    /// Largest.
+    pub hi: String,
+    /// The register of the word, resized; empty if there is only one word.
+    pub word: String,
+    /// Smallest count behind the read; empty for the first stage, which has none.
     pub count_lo: String,
     /// Largest.
     pub count_hi: String,

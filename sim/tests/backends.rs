@@ -95,3 +95,29 @@ fn xc7_is_cycle_exact_for_images() {
     }
     assert!(built == 3 && heaps > 2, "{built} networks, {heaps} units with heaps");
 }
+
+#[test]
+fn ecp5_is_cycle_exact() {
+    let Ok(tool) = find(Tool::Verilator) else {
+        eprintln!("SKIPPED: verilator is not installed (apt-get install verilator)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut read_ahead = 0;
+    for seed in 0..4u64 {
+        let network = network(seed + 500, Limits { layers: 3, width: 14, bits: 4 });
+        let folding = FoldingRequest::Interval([1, 9, 30, 64][seed as usize]);
+        let options = LowerOptions { folding, top: None, output: Output::Logits };
+        let mut dataflow = lower_with(&network, &options, AccumulatorRule::Channel).unwrap();
+        retarget(&mut dataflow, Backend::Ecp5);
+        read_ahead += dataflow
+            .modules
+            .iter()
+            .filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead))
+            .count();
+        let x = inputs(&network, seed, 9);
+        let expected = golden::run(&network, x.view()).unwrap();
+        check(&tool, &dataflow, &x, &expected, seed, folder.path());
+    }
+    assert!(read_ahead > 3, "{read_ahead} units read words ahead");
+}

@@ -86,7 +86,7 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
         }
         MapFunction::Search { search, channels, word_bits } => {
             lane.stages =
-                search::stages(*search, channels, *word_bits, *word_bits, |k| (format!("index{k}"), index_bits));
+                search::stages(*search, channels, *word_bits, *word_bits, false, |k| (format!("index{k}"), index_bits));
             lane.word_bits = *word_bits as usize;
             lane.value = resize("x", x_bits, signed, *word_bits);
             let falling = channels.iter().filter(|c| c.falling).count();

@@ -41,10 +41,10 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
             delays.push(delay(&name, neuron_bits, cycles, 0, &source));
             channel_ports.push(name.clone());
             source = name;
-            cycles = 1;
+            cycles = unit.stage_cycles();
         }
         if unit.pes.iter().any(mixed) {
-            delays.push(delay("channel_y", neuron_bits, 1, 0, &source));
+            delays.push(delay("channel_y", neuron_bits, cycles, 0, &source));
             channel_ports.push("channel_y".to_owned());
         }
     }

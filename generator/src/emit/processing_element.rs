@@ -76,7 +76,9 @@ pub fn context(
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let several = unit.neuron_folds > 1;
     let stages = unit.search.map_or_else(Vec::new, |s| {
-        search::stages(s, &pe.words, pe.word_bits, acc_bits, |k| (format!("channel{k}"), neuron_bits))
+        search::stages(s, &pe.words, pe.word_bits, acc_bits, unit.words_read_ahead, |k| {
+            (format!("channel{k}"), neuron_bits)
+        })
     });
     let (direction, y) = result(pe, unit, output.encoding, several);
     let mut ports: Vec<Port> = Vec::new();

@@ -7,12 +7,14 @@ use crate::dataflow::{Encoding, Search, SearchWords};
 use quantizer::datatype::Signedness;
 
 /// The stages of `search` over `channels`, addressed by `channel(stage)` (the name of the signal that holds the
-/// channel at that stage, with its bits) where there are several.
+/// channel at that stage, with its bits) where there are several. With `ahead` a word is read into a register a cycle
+/// before it is compared.
 pub fn stages(
     search: Search,
     channels: &[SearchWords],
     word_bits: u32,
     value_bits: u32,
+    ahead: bool,
     channel: impl Fn(usize) -> (String, usize),
 ) -> Vec<Stage> {
     (0..search.bits as usize)
@@ -39,16 +41,22 @@ pub fn stages(
                 (true, _) => format!("{{{channel_name}, {count}}}"),
                 (false, _) => count.clone(),
             };
-            let hit = format!("(compared{k} >= word{k})");
+            // Names of what is compared: the registers behind the read, or what is read.
+            let read = if ahead { "_read" } else { "" };
+            let memory = if words.is_empty() { "" } else { read };
+            let hit = format!("(compared{k} >= word{k}{memory})");
+            let before = k.checked_sub(1).map_or_else(String::new, |b| format!("value{b}{read}"));
             Stage {
                 index: k,
+                ahead,
+                before,
                 trial: 1 << trial_bit,
                 words,
                 constant,
                 address,
                 address_bits: if several { channel_bits + k } else { k },
-                compared: resize(&format!("value{k}"), value_bits, true, word_bits),
-                next: if k == 0 { hit } else { format!("{{{count}, {hit}}}") },
+                compared: resize(&format!("value{k}{read}"), value_bits, true, word_bits),
+                next: if k == 0 { hit } else { format!("{{{count}{read}, {hit}}}") },
             }
         })
         .collect()

@@ -1,6 +1,6 @@
 //! The claims of a processing element: every register holds what it should, at a width that loses nothing.
 
-use hw_templates::{FormalNode, FormalStage, FormalSum, ProcessingElementFormal};
+use hw_templates::{FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
 use quantizer::datatype::Range;
 
 use super::{Tables, protocol, range_module};
@@ -23,7 +23,7 @@ pub fn context(
     let folds = pe.weights.len();
     let fold_bits = counter_bits(folds - 1);
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
-    let stage_count = unit.search.map_or(0, |s| s.bits as usize);
+    let stage_count = unit.search_cycles();
     // What lies past the vector's end may be anything, and has no weight.
     let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
         .map(|s| {
@@ -220,7 +220,11 @@ fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, ta
     (0..search.bits as usize)
         .map(|k| {
             let trial = search.bits as usize - 1 - k;
-            let neuron = format!("f_neuron{k}");
+            // The cycle of the comparison; with a read before it, what is compared stands in registers behind the read.
+            let at = (k + 1) * unit.stage_cycles() - 1;
+            let behind = if unit.words_read_ahead { "_read" } else { "" };
+            let count = format!("count{k}{behind}");
+            let neuron = format!("f_neuron{at}");
             let (lo, hi) = bounds(tables, totals, bits, &neuron, neuron_bits);
             // Addressed by {neuron fold, count so far}; a single neuron fold needs no address.
             let mut words = Vec::new();
@@ -229,17 +233,44 @@ fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, ta
             }
             let (index, index_bits) = match (several, k) {
                 (true, 0) => (neuron.clone(), neuron_bits),
-                (true, _) => (format!("{{{neuron}, count{k}}}"), neuron_bits + k),
+                (true, _) => (format!("{{{neuron}, {count}}}"), neuron_bits + k),
                 (false, 0) => ("1'b0".to_owned(), 1),
-                (false, _) => (format!("count{k}"), k),
+                (false, _) => (count.clone(), k),
             };
-            let next = format!("f_neuron{}", k + 1);
+            let next = format!("f_neuron{}", at + 1);
             let prefix = |counts: &[i64]| counts.iter().map(|c| c >> trial).collect::<Vec<i64>>();
             let unsigned = |text: String| text.replace("$signed", "$unsigned").replace("'sh", "'h");
+            let several_words = words.len() > 1;
+            let read = unit.words_read_ahead.then(|| {
+                let at = at - 1;
+                let value = resize(&format!("value{k}"), pe.reduction.accumulator_bits, true, bits as u32);
+                let (lo, hi) = bounds(tables, totals, bits, &format!("f_neuron{at}"), neuron_bits);
+                // The count so far, behind the read: that of the stage before.
+                let so_far = |counts: &[i64]| counts.iter().map(|c| c >> (trial + 1)).collect::<Vec<i64>>();
+                let (count_lo, count_hi) = if k == 0 {
+                    (String::new(), String::new())
+                } else {
+                    (
+                        unsigned(tables.lookup(&so_far(&least), k, &neuron, neuron_bits)),
+                        unsigned(tables.lookup(&so_far(&most), k, &neuron, neuron_bits)),
+                    )
+                };
+                let word = if several_words {
+                    resize(&format!("word{k}_read"), pe.word_bits, true, bits as u32)
+                } else {
+                    String::new()
+                };
+                FormalRead { at, value, lo, hi, word, count_lo, count_hi }
+            });
             FormalStage {
                 index: k,
+                at,
+                count,
+                came_at: read.as_ref().map_or(at, |r| r.at),
+                came: format!("{}{k}", if read.is_some() { "f_enters" } else { "f_value" }),
+                read,
                 bits,
-                value: resize(&format!("value{k}"), pe.reduction.accumulator_bits, true, bits as u32),
+                value: resize(&format!("value{k}{behind}"), pe.reduction.accumulator_bits, true, bits as u32),
                 lo,
                 hi,
                 word: tables.lookup(&words, bits, &index, index_bits),

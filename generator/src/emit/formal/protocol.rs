@@ -35,7 +35,8 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
     let synapse = tables.lookup(&synapse_of, synapse_bits, "fold_reg", fold_bits);
     let neuron = tables.lookup(&neuron_of, neuron_bits, "row_fold", fold_bits);
     let channels = channels(unit);
-    let stages = unit.search.map_or(0, |s| s.bits as usize);
+    let stages = unit.search_cycles();
+    let step = unit.stage_cycles();
     ProtocolFormal {
         module: name.to_owned(),
         range_module: range_module(top, input),
@@ -58,7 +59,11 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
         stage_list: (0..=stages)
             .map(|k| StageStep {
                 index: k,
-                channel: channels.get(k).cloned().unwrap_or_default(),
+                channel: if k % step == 0 {
+                    channels.get(k / step).cloned().unwrap_or_default()
+                } else {
+                    String::new()
+                },
                 is_last: k == stages,
             })
             .collect(),

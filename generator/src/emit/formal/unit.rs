@@ -22,7 +22,7 @@ pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream, outpu
         synapse_folds: unit.synapse_folds,
         words: (0..unit.synapse_folds).collect(),
         levels: unit.tree_levels,
-        stages: unit.search.map_or(0, |s| s.bits as usize),
+        stages: unit.search_cycles(),
         accumulator: unit.synapse_folds > 1,
         channels: protocol::channels(unit),
         input_watch: watch_module(top, input),
