@@ -110,11 +110,8 @@ fn ecp5_is_cycle_exact() {
         let options = LowerOptions { folding, top: None, output: Output::Logits };
         let mut dataflow = lower_with(&network, &options, AccumulatorRule::Channel).unwrap();
         retarget(&mut dataflow, Backend::Ecp5);
-        read_ahead += dataflow
-            .modules
-            .iter()
-            .filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead))
-            .count();
+        read_ahead +=
+            dataflow.modules.iter().filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead)).count();
         let x = inputs(&network, seed, 9);
         let expected = golden::run(&network, x.view()).unwrap();
         check(&tool, &dataflow, &x, &expected, seed, folder.path());
