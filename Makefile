@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist brevitas bench-train-speed clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ trainer: ## Tests of `snug train`: gradients, methods, resuming (builds burn)
 
 bench-mnist: ## Accuracy against accumulator width on MNIST, all methods: SNUG_ZOO=FOLDER make bench-mnist
 	$(CARGO) bench -p trainer --bench mnist
+
+brevitas: build ## The sign-split quantizer for Brevitas: its tests, and small trainings through snug (PYTHON, or a venv by pip)
+	@python=$$(examples/brevitas/python.sh) || exit 0; target="$${CARGO_TARGET_DIR:-target}"; \
+	PYTHONDONTWRITEBYTECODE=1 "$$python" examples/brevitas/test.py "$$target/release/snug"
+
+bench-train-speed: ## Samples a second in training, snug beside Brevitas in one run (PYTHON, or a venv by pip)
+	@python=$$(examples/brevitas/python.sh) || exit 0; $(CARGO) bench -p trainer --bench speed --no-run && \
+	PYTHONDONTWRITEBYTECODE=1 "$$python" benches/brevitas/speed.py
 
 mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants
