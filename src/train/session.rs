@@ -17,15 +17,12 @@ use trainer::state::State;
 use trainer::trained::{Trained, codes};
 
 use super::Args;
+use super::data::{same_classes, samples};
 use super::folder::{Entry, log, write_curves, write_log};
 use crate::Outcome;
 use crate::console::Console;
-use crate::data::{self, Values};
 use crate::error::Error;
 use crate::files;
-
-/// Labels are small numbers; one beyond is a file that holds something else.
-const CLASSES: usize = 1 << 16;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -56,12 +53,13 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let config = Config::parse(&files::read_text(&args.config)?)
         .map_err(|e| usage(format!("{}: {e}", args.config.display()), None))?;
     let Some(paths) = &config.data else {
-        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files";
+        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files, CIFAR-10 batches or folders of PNG files";
         return Err(usage(format!("{}: there is no [data]", args.config.display()), Some(help)));
     };
     let beside = |path: &Path| args.config.parent().unwrap_or(Path::new("")).join(path);
-    let training = samples(&beside(&paths.train), &beside(&paths.train_labels))?;
-    let test = samples(&beside(&paths.test), &beside(&paths.test_labels))?;
+    let training = samples(&beside(&paths.train), Some(&beside(&paths.train_labels)))?;
+    let test = samples(&beside(&paths.test), Some(&beside(&paths.test_labels)))?;
+    same_classes(&beside(&paths.train), &beside(&paths.test))?;
     if test.size() != training.size() || test.classes() > training.classes() {
         let (a, b) = (training.size(), test.size());
         let (c, d) = (training.classes(), test.classes());
@@ -160,20 +158,6 @@ fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<usi
     Ok(labels.iter().zip(test.labels()).filter(|(a, b)| a == b).count())
 }
 
-/// Samples with values 0 to 1: bytes are pixels.
-fn samples(path: &Path, labels: &Path) -> Result<Samples, Error> {
-    let classes = data::labels::labels(labels, CLASSES).map_err(|e| usage(e.to_string(), None))?;
-    let array = data::read(path).map_err(|e| usage(e.to_string(), None))?;
-    let values: Vec<f32> = match &array.values {
-        Values::Bytes(v) => v.iter().map(|&b| f32::from(b) / 255.0).collect(),
-        Values::Integers(v) => v.iter().map(|&v| v as f32).collect(),
-        Values::Floats(v, _) => v.iter().map(|&v| v as f32).collect(),
-    };
-    let size = values.len() / classes.len().max(1);
-    Samples::new(values, size, classes)
-        .map_err(|e| usage(format!("{} with {}: {e}", path.display(), labels.display()), None))
-}
-
 fn bar(console: &Console, epochs: usize) -> ProgressBar {
     let target = if console.talks() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(epochs as u64), target);
@@ -188,7 +172,7 @@ fn percent(right: usize, of: usize) -> f64 {
     100.0 * right as f64 / of.max(1) as f64
 }
 
-fn usage(message: String, help: Option<&str>) -> Error {
+pub(super) fn usage(message: String, help: Option<&str>) -> Error {
     Error::Usage { message, help: help.map(str::to_owned) }
 }
 
