@@ -162,28 +162,43 @@ fn side(units: Tensor<2>, threshold: Tensor<2>, cap: f64) -> Tensor<2> {
     relu(units - through(mean * binding, threshold))
 }
 
-/// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `bits` unsigned bits, rounded half to even.
+/// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `datatype`, rounded half to even.
 /// Gradients pass where nothing is clipped; the scale's is that of the learned step size (Esser et al. 2020, equation 3).
-pub fn activations(x: Tensor<2>, exponent: &Tensor<2>, bits: u32, device: &Device) -> Tensor<2> {
+pub fn activations<const D: usize>(
+    x: Tensor<D>,
+    exponent: &Tensor<2>,
+    datatype: DataType,
+    device: &Device,
+) -> Tensor<D> {
     let (scale, _) = scales(exponent, device);
-    let units = (x / scale.clone()).clamp(0.0, 2f64.powi(bits as i32) - 1.0);
+    on_grid(x, scale.reshape([1; D]), datatype)
+}
+
+/// The same for a scale that is not trained.
+pub fn activations_fixed<const D: usize>(x: Tensor<D>, scale: f32, datatype: DataType, device: &Device) -> Tensor<D> {
+    on_grid(x, constant(vec![scale], [1, 1], device).reshape([1; D]), datatype)
+}
+
+fn on_grid<const D: usize>(x: Tensor<D>, scale: Tensor<D>, datatype: DataType) -> Tensor<D> {
+    let range = datatype.range();
+    let units = (x / scale.clone()).clamp(range.lo as f64, range.hi as f64);
     let codes = units.clone().detach().round();
     through(units, codes) * scale
 }
 
 /// `values` in the forward pass, the gradient of `surrogate` in the backward pass.
-fn through(surrogate: Tensor<2>, values: Tensor<2>) -> Tensor<2> {
+fn through<const D: usize>(surrogate: Tensor<D>, values: Tensor<D>) -> Tensor<D> {
     let constant = surrogate.clone().detach();
     surrogate + (values - constant)
 }
 
 /// A tensor without a gradient.
-pub fn constant(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+pub fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// The values of a tensor, row by row.
-pub fn to_vec(tensor: Tensor<2>) -> Vec<f32> {
+pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     // All tensors of this crate hold `f32`: there is nothing that the conversion could refuse.
     tensor.into_data().try_into_vec().unwrap_or_default()
 }

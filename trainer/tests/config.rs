@@ -33,7 +33,7 @@ fn what_is_refused() {
         ("\nbits = 9", "", "the method needs one width"),
         ("\nbits = 9", "\nbits = [9, 9, 9]", "one width, or 2"),
         ("\nbits = 9", "\nbits = 65", "2 to 64 bits"),
-        ("\nbits = 9", "\nbits = 4", "layer 0: an accumulator of 4 bits is too narrow"),
+        ("\nbits = 9", "\nbits = 4", "layer 'layers.0': an accumulator of 4 bits is too narrow"),
         ("\nbits = 9", "\nbits = [9, 3]", "layer 1: an accumulator of 3 bits"),
         ("[network]", "[network", "the configuration cannot be read"),
         ("seed = 1", "seed = -1", "the configuration cannot be read"),

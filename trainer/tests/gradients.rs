@@ -168,7 +168,7 @@ fn activations_and_their_scale() {
     let singles = |v: &[f64]| -> Vec<f32> { v.iter().map(|&v| v as f32).collect() };
     let x = constant(singles(&values), [1, 40], &device).require_grad();
     let e = constant(vec![exponent as f32], [1, 1], &device).require_grad();
-    let y: Tensor<2> = activations(x.clone(), &e, bits, &device);
+    let y: Tensor<2> = activations(x.clone(), &e, DataType::unsigned(bits), &device);
     let mut gradients = (y * constant(singles(&factors), [1, 40], &device)).sum().backward();
     let step = 1e-6;
     let found = to_vec(x.grad_remove(&mut gradients).unwrap());
