@@ -285,7 +285,10 @@ impl Config {
         for (i, path) in given.into_iter().enumerate() {
             let (key, loss) = (both[0][i], both[1][i]);
             match path {
-                None if loss == wanted => within("data", key, "missing", false, &format!("the loss {wanted} reads it"))?,
+                // Classes may come with the samples; targets never do.
+                None if loss == "mse" && loss == wanted => {
+                    within("data", key, "missing", false, &format!("the loss {wanted} reads it"))?
+                }
                 Some(path) if loss != wanted => {
                     let accepted = format!("leave it out: the loss {wanted} does not read it");
                     within("data", key, path.display(), false, &accepted)?;
@@ -310,7 +313,9 @@ impl Config {
                     return wrong("missing", "the method needs one width, or one per layer");
                 }
             }
-            (None, _) => return wrong("missing", "the method needs one width, one per layer, or `accumulator` in each"),
+            (None, _) => {
+                return wrong("missing", "the method needs one width, one per layer, or `accumulator` in each");
+            }
             _ => {}
         }
         for &bits in accumulator.bits.iter().flat_map(Bits::all) {

@@ -129,18 +129,22 @@ pub fn forward(
             Op::Norm => forward.norm(id, take(0)),
             Op::Codes(quantizer) => forward.codes(id, quantizer, take(0), keep),
             Op::MaxPool(window) => {
-                let options = MaxPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
+                let options =
+                    MaxPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
                 Value::Image(module::max_pool2d(take(0).image(graph.nodes[node.inputs[0]].shape), options))
             }
             Op::AveragePool(window) => {
-                let options = AvgPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
+                let options =
+                    AvgPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
                 Value::Image(module::avg_pool2d(take(0).image(graph.nodes[node.inputs[0]].shape), options))
             }
             Op::Add => match (take(0), take(1)) {
                 (Value::Flat(a), Value::Flat(b)) => Value::Flat(a + b),
                 (a, b) => Value::Image(a.image(node.shape) + b.image(node.shape)),
             },
-            Op::DepthToSpace(block) => Value::Image(depth_to_space(take(0).image(graph.nodes[node.inputs[0]].shape), *block)),
+            Op::DepthToSpace(block) => {
+                Value::Image(depth_to_space(take(0).image(graph.nodes[node.inputs[0]].shape), *block))
+            }
         };
         values.push(Some(value));
     }
@@ -266,9 +270,7 @@ fn convolve(x: Tensor<4>, weights: Tensor<4>, window: &Window, groups: usize) ->
 fn depth_to_space(x: Tensor<4>, block: usize) -> Tensor<4> {
     let [samples, channels, h, w] = x.dims();
     let c = channels / (block * block);
-    x.reshape([samples, c, block, block, h, w])
-        .permute([0, 1, 4, 2, 5, 3])
-        .reshape([samples, c, h * block, w * block])
+    x.reshape([samples, c, block, block, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([samples, c, h * block, w * block])
 }
 
 /// Takes a batch's statistics into the running ones; `samples` of the batch make variances unbiased.

@@ -9,7 +9,7 @@ use crate::initial;
 use crate::model::{self, Mode};
 use crate::optimizer;
 use crate::quantizers::{constant, to_vec};
-use crate::samples::Samples;
+pub use crate::samples::Samples;
 use crate::search;
 use crate::state::{Role, State};
 

@@ -112,7 +112,9 @@ fn check(values: &[f32], size: usize, count: usize) -> Result<(), TrainError> {
     }
     if let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v)) {
         let (sample, value) = (at / size, values[at]);
-        return Err(TrainError::Data(format!("sample {sample} holds {value}; inputs are 0 to 1, such as pixels / 255")));
+        return Err(TrainError::Data(format!(
+            "sample {sample} holds {value}; inputs are 0 to 1, such as pixels / 255"
+        )));
     }
     Ok(())
 }

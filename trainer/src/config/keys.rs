@@ -78,7 +78,7 @@ fn check_layers(value: &toml::Value) -> Result<(), TrainError> {
         }
         for key in kind.required() {
             if !table.contains_key(*key) {
-                return value_error(&place, key, "missing", &format!("a {} needs it", kind.name()));
+                return value_error(&place, key, "missing", &format!("{} needs it", kind.name()));
             }
         }
     }

@@ -31,17 +31,8 @@ pub enum Kind {
 
 impl Kind {
     /// What they are called.
-    pub const NAMES: [&'static str; 9] = [
-        "dense",
-        "conv",
-        "batch_norm",
-        "relu",
-        "identity",
-        "max_pool",
-        "average_pool",
-        "add",
-        "depth_to_space",
-    ];
+    pub const NAMES: [&'static str; 9] =
+        ["dense", "conv", "batch_norm", "relu", "identity", "max_pool", "average_pool", "add", "depth_to_space"];
 
     const ALL: [Kind; 9] = [
         Kind::Dense,

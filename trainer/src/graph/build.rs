@@ -87,7 +87,11 @@ fn input_shape(config: &Config, size: Option<usize>) -> Result<[usize; 3], Train
     let shape = match config.network.input.as_deref() {
         Some(&[c, h, w]) => [c, h, w],
         Some(&[n]) => [n, 1, 1],
-        _ if config.layers.iter().all(|l| matches!(l.kind, Kind::Dense | Kind::BatchNorm | Kind::Relu | Kind::Identity)) => {
+        _ if config
+            .layers
+            .iter()
+            .all(|l| matches!(l.kind, Kind::Dense | Kind::BatchNorm | Kind::Relu | Kind::Identity)) =>
+        {
             return Ok([size.unwrap_or(1), 1, 1]);
         }
         _ => {
