@@ -228,6 +228,22 @@ impl Module {
         }
     }
 
+    /// Beats of a vector as the module makes it. The stream may join several to one, where its reader takes a whole image as one
+    /// vector.
+    pub fn vector_beats(&self, dataflow: &Dataflow) -> usize {
+        let input = dataflow.stream(self.input()).vector_beats();
+        match &self.kind {
+            Kind::Map(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Add(_) => input,
+            Kind::MatrixVector(m) => m.neuron_folds,
+            Kind::LabelSelect(_) => 1,
+            Kind::WidthConverter(w) => (w.input_units * (w.beats - 1) + w.last_units) / w.output_units,
+            Kind::Window(w) => w.beats(),
+            Kind::Upsample(u) => u.out_chunks(),
+            Kind::Pool(p) => input / p.beats,
+            Kind::Concat(c) => c.beats[0] + c.beats[1],
+        }
+    }
+
     /// Places of the queue at the module's exit, which is also its number of credits; of a FIFO, its
     /// depth. 0 without a queue.
     pub fn queue_depth(&self) -> usize {

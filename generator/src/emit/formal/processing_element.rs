@@ -3,7 +3,7 @@
 use hw_templates::{FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
 use quantizer::datatype::Range;
 
-use super::{Tables, protocol, range_module};
+use super::{Tables, protocol, vector_range};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
 use crate::emit::expression::{counter_bits, field, resize, word};
 use crate::emit::processing_element::{Layout, has_rom, node_name};
@@ -88,7 +88,7 @@ pub fn context(
         stages,
         index,
         out_lanes: output.lanes,
-        out_range: range_module(top, output),
+        out_range: vector_range(top, output, unit.neuron_folds).0,
         out_data: lane_in_beat(index, output.lanes, lane_bits),
         tables: tables.finish(),
     }
