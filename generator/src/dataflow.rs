@@ -4,7 +4,7 @@
 //! orders. The emitter prints it, the cycle simulator runs it, the estimator prices it; none of them looks back
 //! at the network, so they cannot disagree about what was built.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use quantizer::datatype::{Range, Signedness};
 
@@ -135,7 +135,7 @@ impl Stream {
 }
 
 /// How a code is carried on wires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoding {
     /// Wires per element.
     pub bits: u32,
