@@ -176,6 +176,26 @@ pub struct WindowFormal {
     pub first_row: usize,
     /// The first window of a row that frees pixels.
     pub first_column: usize,
+    /// Beats that a window in the middle of a row frees.
+    pub frees_pixel: usize,
+    /// Beats that the last window of that first row frees.
+    pub frees_first: u64,
+    /// The same of later rows.
+    pub frees_row: u64,
+    /// The same of the image's last window.
+    pub frees_last: u64,
+    /// Position of the first window's first place, modulo `2^n` as the steps are.
+    pub start_first: u64,
+    /// From a window to the next of its row.
+    pub to_window: u64,
+    /// From the last window of a row to the first of the next.
+    pub to_window_row: u64,
+    /// From a place's last beat to the next place of its row.
+    pub to_column: u64,
+    /// From the last place of a row to the first of the next.
+    pub to_row: u64,
+    /// From the last place of all to the next chunk of the first.
+    pub to_chunk: u64,
     /// Bits of a beat.
     pub bits: usize,
     /// Lanes of a beat.

@@ -3,7 +3,7 @@
 use hw_templates::{UpsampleFormal, WindowFormal};
 
 use super::{beat_bits, range_module};
-use crate::dataflow::{Stream, Upsample, Window};
+use crate::dataflow::{Stream, Upsample, Window, mask};
 use crate::emit::expression::counter_bits;
 use crate::emit::fixed::repeated;
 
@@ -57,6 +57,8 @@ struct Bounds {
     start: (i64, i64),
     /// Most that one window frees.
     frees: i64,
+    /// Freed by the last window of the first row that frees anything, of a later row, and of the image.
+    ends: [i64; 3],
 }
 
 fn bounds(w: &Window, first: [usize; 2]) -> Bounds {
@@ -68,7 +70,7 @@ fn bounds(w: &Window, first: [usize; 2]) -> Bounds {
         let pixels = if y >= first[0] && x > first[1] { (x - first[1]) * w.window.stride[1] * w.chunks } else { 0 };
         rows + pixels as i64
     };
-    let mut found = Bounds { over: 0, start: (0, 0), frees: 0 };
+    let mut found = Bounds { over: 0, start: (0, 0), frees: 0, ends: [0; 3] };
     for y in 0..w.windows[0] {
         for x in 0..w.windows[1] {
             let now = freed(y, x);
@@ -77,6 +79,12 @@ fn bounds(w: &Window, first: [usize; 2]) -> Bounds {
                 (false, true) => freed(y + 1, 0),
                 _ => freed(y, x + 1),
             };
+            match (y + 1 == w.windows[0], x + 1 == w.windows[1]) {
+                (true, true) => found.ends[2] = next - now,
+                (false, true) if y == first[0] => found.ends[0] = next - now,
+                (false, true) if y > first[0] => found.ends[1] = next - now,
+                _ => {}
+            }
             let start = at(y, 0) * row + at(x, 1) * chunks - now;
             found.over = found.over.max(next - w.needed(y, x) as i64);
             found.frees = found.frees.max(next - now);
@@ -103,8 +111,24 @@ pub fn window(top: &str, w: &Window, input: &Stream) -> WindowFormal {
     let reach = bounds.start.1 + ((span[0] - 1) * row + span[1] * chunks) as i64;
     let largest = (size + size + lift_write).max(size + reach + lift_read).max(size + bounds.frees);
     let positions = (4 * w.frame() + 2 * (windows[0] * window.stride[0] + span[0]) * row) as i64 + largest;
+    let n = counter_bits(positions.unsigned_abs() as usize) + 1;
+    let modulo = |v: usize, less: usize| v.wrapping_sub(less) as u64 & mask(n as u32);
+    let back = if w.chunks_inner { chunks - 1 } else { 0 };
+    let (columns, rows) = (window.dilation[1] * chunks, window.dilation[0] * row);
+    let (wide, high) = ((window.kernel[1] - 1) * columns, (window.kernel[0] - 1) * rows);
+    let sideways = window.stride[1] * chunks;
     WindowFormal {
-        n: counter_bits(positions.unsigned_abs() as usize) + 1,
+        n,
+        frees_pixel: sideways,
+        frees_first: bounds.ends[0] as u64,
+        frees_row: bounds.ends[1] as u64,
+        frees_last: bounds.ends[2] as u64,
+        start_first: modulo(0, pad[0] * row + pad[1] * chunks),
+        to_window: modulo(sideways, 0),
+        to_window_row: modulo(window.stride[0] * row, (windows[1] - 1) * sideways),
+        to_column: modulo(columns, back),
+        to_row: modulo(rows, wide + back),
+        to_chunk: modulo(1, wide + high),
         depth: *depth,
         address_bits: counter_bits(depth - 1),
         wraps: (largest / size) as usize,
