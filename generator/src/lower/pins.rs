@@ -44,9 +44,12 @@ impl Builder<'_> {
         // The first matrix behind the pins, a flatten looked through.
         let matrix =
             graph.stages.iter().find_map(|s| matches!(s.work, Work::Matrix(_)).then(|| foldings.get(&s.layer.name)));
-        let simd = matrix.flatten().map_or(1, |f| f.simd);
-        let lanes =
-            if flat { simd.min(order.len()) } else { divisor_from(channels, self.image_lanes(reader, channels, simd)) };
+        let folding = matrix.flatten().copied().unwrap_or(LayerFolding { pe: 1, simd: 1 });
+        let lanes = if flat {
+            folding.simd.min(order.len())
+        } else {
+            divisor_from(channels, self.image_lanes(reader, channels, folding))
+        };
         let encoding = Encoding { bits: tensor.datatype.bits, sign: tensor.datatype.sign };
         let id = self.stream("input", &tensor.name, lanes, encoding, order.clone(), ranges.clone(), vectors);
 
@@ -70,9 +73,12 @@ impl Builder<'_> {
     }
 
     /// Lanes that the first reader of an image works on.
-    fn image_lanes(&self, reader: Option<&Stage>, channels: usize, simd: usize) -> usize {
+    fn image_lanes(&self, reader: Option<&Stage>, channels: usize, folding: LayerFolding) -> usize {
         match reader.map(|s| &s.work) {
-            Some(Work::Matrix(_)) => simd.min(channels),
+            Some(Work::Matrix(matrix)) => {
+                let parts = matrix.groups.and_then(|g| g.folding(folding, channels / g.channels, matrix.places()));
+                parts.map_or(folding.simd.min(channels), |by| by.lanes())
+            }
             Some(Work::Pool { window, .. }) => {
                 let tensor = self.network.tensor(self.network.input);
                 let size = image(&tensor.shape).and_then(|(_, size)| window.output(size)).unwrap_or([1, 1]);
