@@ -188,7 +188,7 @@ fn floor(network: &Network) -> (u64, String) {
             }
             // What the pins carry comes as its first reader wants it.
             Op::Threshold(_) if l.input() == network.input => 1,
-            Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) => pixels(output),
+            Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) | Op::Table(_) => pixels(output),
             Op::Concat => l.inputs.iter().map(|&id| pixels(&network.tensor(id).shape)).sum(),
             Op::Dense(_) | Op::Flatten => 1,
         }

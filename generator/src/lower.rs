@@ -126,6 +126,7 @@ impl Builder<'_> {
                 self.matrix(stage, matrix, folding, input)?
             }
             Work::Requant(steps) => self.requant(stage, steps, input),
+            Work::Table(table) => self.table(stage, table, input),
             Work::Pool { window, sum } => self.pool(stage, window, *sum, input),
             Work::Add(coefficients) => self.add(stage, coefficients, input)?,
             Work::Concat => self.concat(stage, input)?,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ndarray::Array2;
 
 use quantizer::datatype::Range;
-use quantizer::network::{DepthToSpace, Layer, Network, Op, Steps, TensorId, Threshold, Window, image};
+use quantizer::network::{DepthToSpace, Layer, Network, Op, Steps, Table, TensorId, Threshold, Window, image};
 
 use crate::error::GenerateError;
 use crate::folding::LayerFolding;
@@ -40,6 +40,8 @@ pub enum Work {
     Matrix(Matrix),
     /// Thresholds by themselves, one step function per channel.
     Requant(Vec<Steps>),
+    /// Codes by look-up.
+    Table(Table),
     /// Largest value (or sum) of each window.
     Pool {
         /// How the window moves.
@@ -201,6 +203,7 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
             Op::MaxPool(window) => Work::Pool { window: *window, sum: false },
             Op::SumPool(window) => Work::Pool { window: *window, sum: true },
             Op::Add(add) => Work::Add(add.coefficients.clone()),
+            Op::Table(table) => Work::Table(table.clone()),
             Op::Concat => Work::Concat,
             Op::Upsample(factor) => Work::Upsample(*factor),
             Op::DepthToSpace(d) => Work::DepthToSpace(*d),

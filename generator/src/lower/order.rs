@@ -34,7 +34,7 @@ impl Orders {
                         None => None,
                     },
                     Work::Flatten => None,
-                    Work::Requant(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
+                    Work::Requant(_) | Work::Table(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
                     Work::Add(_) => Some(asked.clone().unwrap_or_else(|| natural(input))),
                     Work::Concat => match &asked {
                         Some(order) if !order.is_sorted() => {

@@ -225,10 +225,22 @@ impl Builder {
     /// Adds the Threshold layer of these step functions, one for each channel of `from` or one for all, that the quantizer `last` becomes
     /// behind layer `behind`.
     pub fn steps(&mut self, from: TensorId, steps: Vec<Steps>, last: &Link, behind: Option<usize>) -> TensorId {
-        let tensor = self.get(from);
-        let channels = tensor.shape.first().copied().unwrap_or(1);
         let of = |c: usize| if steps.len() == 1 { &steps[0] } else { &steps[c] };
-        let ranges: Vec<Range> = (0..channels).map(|c| of(c).range()).collect();
+        let ranges: Vec<Range> = (0..self.channels(from)).map(|c| of(c).range()).collect();
+        self.requantized(from, Op::Threshold(Threshold { channels: steps }), ranges, last, behind)
+    }
+
+    /// Adds the layer `op`, of which the quantizer `last` is the meaning and whose channels reach `ranges`.
+    pub fn requantized(
+        &mut self,
+        from: TensorId,
+        op: Op,
+        ranges: Vec<Range>,
+        last: &Link,
+        behind: Option<usize>,
+    ) -> TensorId {
+        let tensor = self.get(from);
+        let channels = ranges.len();
         let datatype = last.function.codes().unwrap_or(DataType::signed(1));
         let datatype = if datatype == OPEN { accumulator_type(&ranges).unwrap_or(OPEN) } else { datatype };
         let output = Tensor {
@@ -240,7 +252,6 @@ impl Builder {
         };
         let output = self.tensor(output);
         self.behind.extend(behind.map(|i| (self.layers.len(), i)));
-        let op = Op::Threshold(Threshold { channels: steps });
         let name = "input".to_string();
         self.layers.push(Layer { name, node: last.node.clone(), op, inputs: vec![from], output });
         output

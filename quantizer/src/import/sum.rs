@@ -2,9 +2,11 @@
 //! code that the next quantizer gives it is a finite function of two integers.
 //!
 //! That function is looked for as thresholds on `k * a + l * b` with small integers `k` and `l`. Every pair of codes is checked: the sums
-//! of all pairs with one code must lie on one side of those with the next. The codes of all pairs are exact: for each `b` the
+//! of all pairs with one code must lie on one side of those with the next. Where no coefficients do, and pairs are few, each pair gets a
+//! number of its own, `a + n * b`, and a table its code. The codes of all pairs are exact: for each `b` the
 //! quantizer and what stands before it are solved as a function of `a` like any other threshold.
 
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::build::{self, Builder};
@@ -16,13 +18,17 @@ use super::real::Real;
 use super::signal::{Origin, Signal};
 use super::solve;
 use crate::datatype::Range;
-use crate::network::{Add, Op, Steps, TensorId};
+use crate::network::{Add, Op, Steps, Table, TensorId};
 
 /// The largest coefficient that is tried: 10 bits.
 pub const MAX_COEFFICIENT: i64 = (1 << 10) - 1;
 
-/// The most codes of the branch with fewer of them.
-const MAX_CODES: i64 = 1 << 10;
+/// The most codes of the branch with fewer of them, and their bits.
+const MAX_CODES: i64 = 1 << MAX_BITS;
+const MAX_BITS: i64 = 10;
+
+/// The most pairs of codes that a table stands for: those of twice 4 bits.
+pub const MAX_ENTRIES: i64 = 1 << 8;
 
 /// A sum that waits for its quantizer.
 #[derive(Clone, Debug)]
@@ -110,13 +116,19 @@ fn codes_of(builder: &mut Builder, index: usize, links: &[Link], last: &Link) ->
     let ranges = sum.tensors.map(|id| builder.tensors[id.0].ranges.clone());
     let uniform = |values: &[Real]| values.iter().all(|v| v == &values[0]);
     let alike = chain::blocks(links) == 1 && sum.factors.iter().all(|f| uniform(f)) && uniform(&sum.offset);
-    // Channels of one function are looked at together, over all codes that any of them reaches.
     let hull = |ranges: &[Range]| ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
-    let classes: Vec<[Range; 2]> = if alike {
-        vec![[hull(&ranges[0]), hull(&ranges[1])]]
-    } else {
-        (0..channels).map(|c| [ranges[0][c], ranges[1][c]]).collect()
+    // All codes of their types, where these are few: weights that change later may reach others than now. Channels of one function
+    // are looked at together.
+    let domain = |i: usize, c: usize| {
+        let datatype = builder.tensors[sum.tensors[i].0].datatype;
+        match (i64::from(datatype.bits) <= MAX_BITS, alike) {
+            (true, _) => datatype.range(),
+            (false, true) => hull(&ranges[i]),
+            (false, false) => ranges[i][c],
+        }
     };
+    let classes: Vec<[Range; 2]> =
+        (0..if alike { 1 } else { channels }).map(|c| [domain(0, c), domain(1, c)]).collect();
     // The branch with fewer codes is gone through, the other solved.
     let count = |i: usize| classes.iter().map(|c| c[i].hi - c[i].lo + 1).max().unwrap_or(1);
     let (solved, walked) = if count(0) >= count(1) { (0, 1) } else { (1, 0) };
@@ -132,18 +144,51 @@ fn codes_of(builder: &mut Builder, index: usize, links: &[Link], last: &Link) ->
                 .map_err(|e| build::unsolved(&last.node, c, e))
         })
         .collect::<Result<_, _>>()?;
-    let found = coefficients(&sum, solved, &runs).ok_or_else(|| {
-        sum.unsolved(&format!("no coefficients up to {MAX_COEFFICIENT} give every pair of codes its code"))
-    })?;
-    let mut coefficients = vec![0; 2];
-    (coefficients[solved], coefficients[walked]) = found;
     let position = builder.layers.len();
-    let op = Op::Add(Add { coefficients });
-    let added = builder.layer(&sum.node, &sum.output, op, sum.tensors.to_vec(), None)?;
-    let steps: Vec<Steps> = (0..channels)
-        .map(|c| thresholds(&bounds(&runs[if alike { 0 } else { c }], found), builder.tensors[added.0].ranges[c]))
-        .collect();
-    Ok(builder.steps(added, steps, last, Some(position)))
+    let add = |builder: &mut Builder, (k, l): (i64, i64)| {
+        let mut coefficients = vec![0; 2];
+        (coefficients[solved], coefficients[walked]) = (k, l);
+        builder.layer(&sum.node, &sum.output, Op::Add(Add { coefficients }), sum.tensors.to_vec(), None)
+    };
+    if let Some(found) = coefficients(&sum, solved, &runs) {
+        let added = add(builder, found)?;
+        let steps: Vec<Steps> = (0..channels)
+            .map(|c| thresholds(&bounds(&runs[if alike { 0 } else { c }], found), builder.tensors[added.0].ranges[c]))
+            .collect();
+        return Ok(builder.steps(added, steps, last, Some(position)));
+    }
+    // Each pair of codes a number of its own, and a table of their codes.
+    let [a, b] = [solved, walked].map(|i| hull(&ranges[i]));
+    let (size, others) = (a.hi - a.lo + 1, b.hi - b.lo + 1);
+    if size * others > MAX_ENTRIES {
+        return Err(sum.unsolved(&format!(
+            "no coefficients up to {MAX_COEFFICIENT} give every pair of codes its code; a table of their {} pairs would have more \
+             than {MAX_ENTRIES} entries",
+            size * others
+        )));
+    }
+    let added = add(builder, (1, size))?;
+    let rows: Vec<i64> = runs.iter().flat_map(|own| entries(own, a, b)).collect();
+    let codes = Array2::from_shape_vec((runs.len(), (size * others) as usize), rows)
+        .map_err(|e| Refusal::new(e.to_string(), "report this as a defect of snug"))?;
+    let table = Table { first: a.lo + size * b.lo, codes };
+    let reached = builder.tensors[added.0].ranges.iter().enumerate().map(|(c, &range)| table.range(c, range));
+    let reached: Vec<Range> = reached.map(|range| range.unwrap_or(Range::ZERO)).collect();
+    Ok(builder.requantized(added, Op::Table(table), reached, last, Some(position)))
+}
+
+/// The code of every pair, `a` fastest; pairs that do not come in this channel get a code that does.
+fn entries(runs: &[Run], a: Range, b: Range) -> Vec<i64> {
+    let any = runs.first().map_or(0, |r| r.code);
+    let width = (a.hi - a.lo + 1) as usize;
+    let mut codes = vec![any; width * (b.hi - b.lo + 1) as usize];
+    for run in runs.iter().filter(|r| b.contains(r.other)) {
+        let row = (run.other - b.lo) as usize * width;
+        for x in run.first.max(a.lo)..=run.last.min(a.hi) {
+            codes[row + (x - a.lo) as usize] = run.code;
+        }
+    }
+    codes
 }
 
 /// The codes of all pairs of one channel.
@@ -194,13 +239,18 @@ fn coefficients(sum: &Sum, solved: usize, runs: &[Vec<Run>]) -> Option<(i64, i64
 
 /// The sums of all pairs with one code: code, smallest, largest; by code.
 fn bounds(runs: &[Run], (k, l): (i64, i64)) -> Vec<(i64, Range)> {
-    let mut bounds: std::collections::BTreeMap<i64, Range> = std::collections::BTreeMap::new();
+    let (Some(least), Some(most)) = (runs.iter().map(|r| r.code).min(), runs.iter().map(|r| r.code).max()) else {
+        return Vec::new();
+    };
+    // Codes of one quantizer: a few bits.
+    let mut bounds: Vec<Option<Range>> = vec![None; (most - least + 1) as usize];
     for run in runs {
         let (a, b) = (k * run.first + l * run.other, k * run.last + l * run.other);
         let own = Range { lo: a.min(b), hi: a.max(b) };
-        bounds.entry(run.code).and_modify(|r| *r = r.hull(own)).or_insert(own);
+        let known = &mut bounds[(run.code - least) as usize];
+        *known = Some(known.map_or(own, |r| r.hull(own)));
     }
-    bounds.into_iter().collect()
+    (least..).zip(bounds).filter_map(|(code, range)| Some((code, range?))).collect()
 }
 
 fn ordered(runs: &[Run], pair: (i64, i64)) -> bool {
