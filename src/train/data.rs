@@ -1,15 +1,56 @@
 //! Samples and their classes, from whatever files people have them in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use trainer::run::Samples;
+use trainer::config::{Config, DataConfig, Loss};
+use trainer::samples::Samples;
 
 use super::session::usage;
-use crate::data::{self, DataError, Values, image, labels};
+use crate::data::{self, DataError, Values, cifar, image, labels};
 use crate::error::Error;
 
 /// Labels are small numbers; one beyond is a file that holds something else.
 const CLASSES: usize = 1 << 16;
+
+/// Training and test samples.
+///
+/// # Errors
+/// Those of [`samples`]; for target values the same.
+pub fn sets(config: &Config, paths: &DataConfig, beside: impl Fn(&Path) -> PathBuf) -> Result<[Samples; 2], Error> {
+    let set = |values: &Path, labels: &Option<PathBuf>, targets: &Option<PathBuf>| match (labels, targets) {
+        (_, Some(targets)) if config.training.loss == Loss::Mse => with_targets(&beside(values), &beside(targets)),
+        (Some(labels), _) => samples(&beside(values), Some(&beside(labels))),
+        (None, _) => samples(&beside(values), None),
+    };
+    Ok([
+        set(&paths.train, &paths.train_labels, &paths.train_targets)?,
+        set(&paths.test, &paths.test_labels, &paths.test_targets)?,
+    ])
+}
+
+/// The values of a file: bytes are pixels.
+fn values(path: &Path) -> Result<(Vec<f32>, Vec<usize>), Error> {
+    let array = data::read(path).map_err(|e| usage(e.to_string(), None))?;
+    let values = match &array.values {
+        Values::Bytes(v) => v.iter().map(|&b| f32::from(b) / 255.0).collect(),
+        Values::Integers(v) => v.iter().map(|&v| v as f32).collect(),
+        Values::Floats(v, _) => v.iter().map(|&v| v as f32).collect(),
+    };
+    Ok((values, array.shape))
+}
+
+/// Samples and what they should become.
+fn with_targets(path: &Path, targets: &Path) -> Result<Samples, Error> {
+    let ((values, shape), (wanted, wanted_shape)) = (self::values(path)?, self::values(targets)?);
+    let (count, others) = (shape.first().copied().unwrap_or(0), wanted_shape.first().copied().unwrap_or(0));
+    if count != others || count == 0 {
+        let (path, targets) = (path.display(), targets.display());
+        return Err(usage(format!("{path} has {count} samples, {targets} has {others}"), None));
+    }
+    let (size, target_size) = (values.len() / count, wanted.len() / count);
+    Samples::with_targets(values, size, wanted, target_size)
+        .map_err(|e| usage(format!("{} with {}: {e}", path.display(), targets.display()), None))
+}
 
 /// Samples with values 0 to 1: bytes are pixels. Without a file of labels `path` must tell them itself: CIFAR-10 batches, or a sub-folder of PNG files
 /// for each class.
@@ -18,19 +59,18 @@ const CLASSES: usize = 1 << 16;
 /// If a file cannot be read, holds another number of samples than of labels, or values outside 0 to 1.
 pub fn samples(path: &Path, labels: Option<&Path>) -> Result<Samples, Error> {
     let refuse = |e: DataError| usage(e.to_string(), None);
+    if labels.is_none() && !path.is_dir() && cifar::labels(path).map_err(refuse)?.is_none() {
+        let help = "train_labels, test_labels; CIFAR-10 batches and folders with a sub-folder of PNG files for each class need none";
+        return Err(usage(format!("[data] has no labels for {}", path.display()), Some(help)));
+    }
     let labels = labels.unwrap_or(path);
     let classes = labels::labels_of(path, labels, CLASSES).map_err(refuse)?;
-    let array = data::read(path).map_err(refuse)?;
-    let found = array.shape.first().copied().unwrap_or(0);
+    let (values, shape) = values(path)?;
+    let found = shape.first().copied().unwrap_or(0);
     if found != classes.len() {
         let (path, other) = (labels.to_path_buf(), path.to_path_buf());
         return Err(refuse(DataError::Count { path, found: classes.len(), other, expected: found }));
     }
-    let values: Vec<f32> = match &array.values {
-        Values::Bytes(v) => v.iter().map(|&b| f32::from(b) / 255.0).collect(),
-        Values::Integers(v) => v.iter().map(|&v| v as f32).collect(),
-        Values::Floats(v, _) => v.iter().map(|&v| v as f32).collect(),
-    };
     let size = values.len() / classes.len().max(1);
     Samples::new(values, size, classes)
         .map_err(|e| usage(format!("{} with {}: {e}", path.display(), labels.display()), None))

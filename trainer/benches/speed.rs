@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use trainer::TrainError;
 use trainer::config::Config;
+use trainer::graph::Graph;
 use trainer::run::{Samples, train};
 use trainer::state::State;
 
@@ -27,10 +28,11 @@ fn main() -> Result<(), TrainError> {
     let values = (0..steps * BATCH * 784).map(|_| f32::from(random.u8(..)) / 255.0).collect();
     let labels = (0..steps * BATCH).map(|i| i % 10).collect();
     let samples = Samples::new(values, 784, labels)?;
-    let mut state = State::new(&config.widths(784, 10), 0);
+    let graph = Graph::new(&config, 784, 10)?;
+    let mut state = State::new(&graph, 0);
     let mut lines = std::io::stdin().lock().lines();
     let mut began = (Instant::now(), cpu_seconds());
-    let ended = train(&config, &mut state, &samples, |_, _| {
+    let ended = train(&config, &graph, &mut state, &samples, |_, _| {
         println!("{} {}", began.0.elapsed().as_secs_f64(), cpu_seconds() - began.1);
         // Whoever has closed the pipe wants no more.
         if std::io::stdout().flush().is_err() || !matches!(lines.next(), Some(Ok(_))) {
