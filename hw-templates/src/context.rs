@@ -223,11 +223,15 @@ pub struct MatrixVector {
     pub pe: usize,
     /// Columns in parallel.
     pub simd: usize,
-    /// Passes over the vector.
+    /// Beats out of a vector.
     pub neuron_folds: usize,
-    /// Beats of the vector.
+    /// Passes over each part of the vector, which is one part if there are as many as neuron folds.
+    pub passes: usize,
+    /// Parts of the vector.
+    pub parts: usize,
+    /// Beats of a part.
     pub synapse_folds: usize,
-    /// Their product.
+    /// Cycles of a vector.
     pub cycles: usize,
     /// Cycles from the last beat in to the queue.
     pub pipeline: usize,

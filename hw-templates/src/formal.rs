@@ -282,12 +282,20 @@ pub struct UnitFormal {
     pub neuron_bits: usize,
     /// Bits of the synapse fold.
     pub synapse_bits: usize,
-    /// Passes over the vector.
+    /// Beats out of a vector.
     pub neuron_folds: usize,
-    /// Beats of the vector.
+    /// Passes over each part of the vector, which is one part if there are as many as neuron folds.
+    pub passes: usize,
+    /// Beats of a part.
     pub synapse_folds: usize,
     /// Their numbers.
     pub words: Vec<usize>,
+    /// Bits of the number of a beat of the vector.
+    pub beat_bits: usize,
+    /// Of a vector in parts, for each fold: the beat of the stream that comes next.
+    pub taken: String,
+    /// And the first beat of its part.
+    pub part: String,
     /// Adder levels.
     pub levels: usize,
     /// Threshold stages.

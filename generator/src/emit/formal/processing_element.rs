@@ -25,9 +25,11 @@ pub fn context(
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let stage_count = unit.search_cycles();
     // What lies past the vector's end may be anything, and has no weight.
-    let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
-        .map(|s| {
-            (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect()
+    let beats = if unit.parts == 1 { unit.synapse_folds } else { folds };
+    let inputs: Vec<Vec<Range>> = (0..beats)
+        .map(|fold| {
+            let first = unit.beat_of(fold) * input.lanes;
+            (first..first + input.lanes).map(|at| input.ranges.get(at).copied().unwrap_or(Range::ZERO)).collect()
         })
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
