@@ -92,6 +92,7 @@ pub(super) fn one(
     };
     let log = run(yosys, folder, &proof, left(), &mut module)?;
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
+    let failed = log.is_some();
     if module.verdict == Verdict::Proved {
         let reached = match &cover {
             Some(cover) => covered(yosys, folder, cover, left(), &mut module)?,
@@ -116,6 +117,10 @@ pub(super) fn one(
                 module.verdict = Verdict::Refuted;
                 module.reason = Some(format!("a run breaks {named}"));
                 module.counterexample = Some(Counterexample { module: job.module.clone(), claims, signals, waves });
+            }
+            None if failed => {
+                let limit = options.timeout.as_secs();
+                module.reason = Some(format!("induction fails; the search for a run was stopped after {limit} s"));
             }
             None => module.reason = Some(format!("stopped after {} s", options.timeout.as_secs())),
             _ => module.reason = Some("induction fails, and no run that breaks a claim was found".to_owned()),
