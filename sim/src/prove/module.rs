@@ -116,7 +116,7 @@ pub(super) fn one(
         }
     }
     let log = run(yosys, folder, &proof, left(), &mut module)?;
-    module.verdict = log.as_deref().map_or(Verdict::Unknown, verdict);
+    module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
     if module.verdict == Verdict::Proved {
         let reached = match &cover {
             Some(cover) => covered(yosys, folder, cover, left(), &mut module)?,
@@ -133,7 +133,7 @@ pub(super) fn one(
         let path = path.to_str().filter(|p| !p.contains(['"', '\n'])).ok_or_else(|| ProveError::Path(waves.clone()))?;
         let log = run(yosys, folder, &job.search(path), left(), &mut module)?;
         module.verdict = Verdict::Unknown;
-        match log.as_deref().map(verdict) {
+        match log.as_deref().map(|log| verdict(log, 1)) {
             Some(Verdict::Refuted) => {
                 let signals = signals(log.as_deref().unwrap_or_default());
                 let claims = if job.kind == Kind::Element { broken(&signals) } else { Vec::new() };
@@ -210,11 +210,11 @@ fn taken(log: &str) -> (f64, f64) {
     (after("CPU: user ", 's') + after("s system ", 's'), after("MEM: ", 'M'))
 }
 
-/// What the log of `sat` says. A run without a claim proves nothing.
-fn verdict(log: &str) -> Verdict {
+/// What the log of `sat` says: so many inductions must succeed. A run without a claim proves nothing.
+fn verdict(log: &str, inductions: usize) -> Verdict {
     if !log.contains("Import proof for assert:") {
         Verdict::Unknown
-    } else if log.contains("Induction step proven: SUCCESS!") {
+    } else if log.matches("Induction step proven: SUCCESS!").count() == inductions {
         Verdict::Proved
     } else if log.contains("model found for base case: FAIL!") {
         Verdict::Refuted

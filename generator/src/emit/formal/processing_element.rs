@@ -3,7 +3,7 @@
 use hw_templates::{FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
 use quantizer::datatype::Range;
 
-use super::{Tables, protocol, range_module};
+use super::{Tables, protocol, vector_range};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
 use crate::emit::expression::{counter_bits, field, resize, word};
 use crate::emit::processing_element::{Layout, has_rom, node_name};
@@ -25,9 +25,11 @@ pub fn context(
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let stage_count = unit.search_cycles();
     // What lies past the vector's end may be anything, and has no weight.
-    let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
-        .map(|s| {
-            (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect()
+    let beats = if unit.parts == 1 { unit.synapse_folds } else { folds };
+    let inputs: Vec<Vec<Range>> = (0..beats)
+        .map(|fold| {
+            let first = unit.beat_of(fold) * input.lanes;
+            (first..first + input.lanes).map(|at| input.ranges.get(at).copied().unwrap_or(Range::ZERO)).collect()
         })
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
@@ -97,7 +99,7 @@ pub fn context(
         stages,
         index,
         out_lanes: output.lanes,
-        out_range: range_module(top, output),
+        out_range: vector_range(top, output, unit.neuron_folds).0,
         out_data: lane_in_beat(index, output.lanes, lane_bits),
         tables: tables.finish(),
     }
