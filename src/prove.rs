@@ -125,7 +125,8 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         prove::prove(&yosys, dir, &files, &options, &done)?
     };
     let certificate = if module.is_none() { certificate::differences(dir, &report.files)? } else { Vec::new() };
-    let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner);
+    let origin = certificate::origin(dir)?;
+    let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner, &origin);
     Ok(Found { report, certificate, statement, tool: yosys.banner.clone() })
 }
 
@@ -152,7 +153,7 @@ fn word(verdict: Verdict) -> &'static str {
 }
 
 /// What was proved, for which files.
-fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool: &str) -> String {
+fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool: &str, origin: &str) -> String {
     let files: String = report.files.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     let hash = output_dir::sha256(files.as_bytes());
     let count = report.modules.len();
@@ -168,10 +169,17 @@ fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool
         return format!("proved: the claims of module {module}, by induction ({tool}). Not the whole accelerator.");
     }
     let elements = report.files.keys().filter(|f| f.contains("_pe")).count();
+    let rows = report.modules.iter().any(|m| m.name.contains("_snug_xc7_row_"));
+    let heaps = if rows {
+        " Sums are bit heaps: their rows by induction for each width, what they make together by bookkeeping on the Verilog."
+    } else {
+        ""
+    };
     format!(
         "proved: after the first reset, for every input and every pattern of valid and ready, for ever: no accumulator, adder or \
          product of the {elements} processing elements loses a bit, each sum stays in the interval of the certificate, and no \
-         beat is lost, doubled or reordered. {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash}.",
+         beat is lost, doubled or reordered.{heaps} {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash} \
+         (each file's stands in certificate.json, and is that of the file proved); {origin}.",
         report.files.len()
     )
 }
@@ -184,7 +192,8 @@ fn lines(found: &Found) -> Vec<String> {
         .map(|m| {
             let reason = m.reason.as_ref().map_or_else(String::new, |r| format!("  {r}"));
             let kept = if m.cached { " (kept)" } else { "" };
-            format!("{:width$}  {:7}  {:6.1} s{kept}{reason}", m.name, word(m.verdict), m.seconds)
+            let took = format!("{:6.1} s  {:6.1} s CPU  {:4.0} MB", m.seconds, m.cpu_seconds, m.memory_mb);
+            format!("{:width$}  {:7}  {took}{kept}{reason}", m.name, word(m.verdict))
         })
         .collect();
     lines.extend(found.report.unpaired.iter().map(|u| format!("assumption without a promise: {u}")));
@@ -192,6 +201,10 @@ fn lines(found: &Found) -> Vec<String> {
     for module in modules {
         if let Some(c) = &module.counterexample {
             lines.push(format!("counterexample of {}: {}", c.module, c.waves.display()));
+            if let Some(replay) = &c.replay {
+                let printed = c.replayed.as_deref().unwrap_or("not run: Icarus is missing, or does not show it");
+                lines.push(format!("replayed by {}: {printed}", replay.display()));
+            }
         }
     }
     lines.push(found.statement.clone());

@@ -77,7 +77,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                         context.heap = templates.render(&heap::context(plan, &unit.pes[p].reduction))?;
                     }
                     // Compressed sums and arrays have no adder nodes to make claims of.
-                    if unit.pes[p].heap.is_none() && unit.array.is_none() {
+                    if unit.array.is_none() {
                         let claims = formal::processing_element::context(&dataflow.top, &name, unit, p, input, output);
                         context.formal = templates.render(&claims)?;
                     }

@@ -163,8 +163,10 @@ pub struct ProcessingElementFormal {
     pub folds: Vec<usize>,
     /// Lowest bit of each stage's neuron fold.
     pub neurons: Vec<usize>,
-    /// Products and adders.
+    /// Products and adders; none of a bit heap.
     pub nodes: Vec<FormalNode>,
+    /// Whether the sum is a bit heap: its interval is then assumed here, and shown by bookkeeping.
+    pub heap: bool,
     /// The accumulator.
     pub sum: FormalSum,
     /// Bits of the accumulator's register.

@@ -4,9 +4,11 @@
 //! Verilog ([`script::jobs`]); a result is kept by the hash of script, files and tool, and is not computed twice.
 
 pub mod cover;
+pub mod heap;
 pub mod intervals;
 mod module;
 pub mod pairing;
+mod replay;
 pub mod script;
 
 use std::collections::BTreeMap;

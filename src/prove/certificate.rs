@@ -43,6 +43,21 @@ struct Element {
     rows: Vec<Option<usize>>,
 }
 
+/// What the certificate in `dir` was made of: the network and the file that it came from, by their SHA-256.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn origin(dir: &Path) -> Result<String, Error> {
+    let certificate: Certificate = read_json(&dir.join("certificate.json"))?;
+    let source = &certificate.source;
+    let from = if source.sha256.is_empty() {
+        String::new()
+    } else {
+        format!(", from {} (SHA-256 {})", source.file, source.sha256)
+    };
+    Ok(format!("network {} (SHA-256 {}){from}", certificate.network, certificate.network_sha256))
+}
+
 /// Where the certificate in `dir` and the claims of the Verilog differ: `hashes` are those of the files that were proved.
 ///
 /// Each running sum that a processing element claims must lie within the certificate's interval of its channel, and its

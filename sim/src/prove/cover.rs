@@ -14,6 +14,7 @@ use serde::Deserialize;
 use generator::dataflow::Encoding;
 use quantizer::datatype::Range;
 
+use super::heap::Sum;
 use super::intervals::claimed;
 use super::script::{Job, Kind};
 
@@ -26,6 +27,8 @@ pub struct Witness {
     pub largest: Vec<Vec<bool>>,
     /// And the smallest.
     pub smallest: Vec<Vec<bool>>,
+    /// What the element is to sum, for the check of a bit heap.
+    pub sum: Sum,
 }
 
 /// What is needed of a dataflow.
@@ -54,6 +57,25 @@ struct Unit {
 #[derive(Deserialize)]
 struct Element {
     weights: Vec<Vec<i64>>,
+    weight_encodings: Vec<Encoding>,
+    reduction: Reduction,
+}
+
+#[derive(Deserialize)]
+struct Reduction {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    operation: Operation,
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    /// Of a product alone.
+    #[serde(default)]
+    lane: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +121,41 @@ impl Witness {
             };
             element.weights.iter().enumerate().map(word).collect()
         };
-        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false) }
+        let sum = element.sum(synapse_folds, input);
+        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum }
+    }
+}
+
+impl Element {
+    /// What it is to sum: lanes with weights, lane by lane in the memory's word.
+    fn sum(&self, synapse_folds: usize, input: &Stream) -> Sum {
+        let (mut sum, mut low) = (Sum::default(), 0);
+        for lane in self.reduction.nodes.iter().filter_map(|n| n.operation.lane) {
+            let Some(&encoding) = self.weight_encodings.get(lane) else { continue };
+            sum.lanes.push((lane * input.encoding.bits as usize, low, input.encoding, encoding));
+            low += encoding.bits as usize;
+        }
+        let lanes: Vec<usize> = self.reduction.nodes.iter().filter_map(|n| n.operation.lane).collect();
+        let mut prefix = Range::ZERO;
+        for (fold, weights) in self.weights.iter().enumerate() {
+            if fold % synapse_folds == 0 {
+                prefix = Range::ZERO;
+            }
+            let mut word = Vec::new();
+            for &lane in &lanes {
+                let (Some(&weight), Some(encoding)) = (weights.get(lane), self.weight_encodings.get(lane)) else {
+                    continue;
+                };
+                let code = encoding.encode(weight);
+                word.extend((0..encoding.bits).map(|b| code >> b & 1 == 1));
+                let range = input.ranges.get(fold % synapse_folds * input.lanes + lane).copied().unwrap_or(Range::ZERO);
+                let (a, b) = (weight * range.lo, weight * range.hi);
+                prefix = Range { lo: prefix.lo + a.min(b), hi: prefix.hi + a.max(b) };
+            }
+            sum.words.push(word);
+            sum.prefixes.push(prefix);
+        }
+        sum
     }
 }
 
@@ -120,9 +176,9 @@ pub struct Cover {
 /// The cover run of a job, or `None` for a module without an accumulator of its own or without a readable claim.
 ///
 /// Two rows run, one behind the other: that with the largest value that any prefix may have, and that with the smallest.
-/// `text` is the element's Verilog.
+/// `text` is the element's Verilog, `cells` the files of the primitives that it may be made of.
 #[must_use]
-pub fn cover(job: &Job, text: &str, witness: &Witness) -> Option<Cover> {
+pub fn cover(job: &Job, text: &str, witness: &Witness, cells: &[String]) -> Option<Cover> {
     if job.kind != Kind::Element {
         return None;
     }
@@ -145,7 +201,7 @@ pub fn cover(job: &Job, text: &str, witness: &Witness) -> Option<Cover> {
     }
     let length = folds.len() + 4 + shape.levels;
     let driver = driver(job, text, witness.bits, &folds, &words, &firsts, shape.levels)?;
-    Some(Cover { driver, module: job.module.clone(), files: job.files.clone(), expected, length })
+    Some(Cover { driver, module: job.module.clone(), files: [cells, &job.files].concat(), expected, length })
 }
 
 impl Cover {

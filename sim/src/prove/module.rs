@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cover::Cover;
 use super::script::{Job, Kind};
-use super::{Options, ProveError, Verdict, cover, file, hash};
+use super::{Options, ProveError, Verdict, cover, file, hash, heap, replay};
 use crate::tools::{Found, ToolError};
 
 /// The verdict on one module.
@@ -51,6 +51,12 @@ pub struct Counterexample {
     pub signals: BTreeMap<String, Vec<String>>,
     /// The same as a waveform.
     pub waves: PathBuf,
+    /// A script that replays it in Icarus, for a processing element.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replay: Option<PathBuf>,
+    /// What the replay printed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replayed: Option<String>,
 }
 
 /// The verdict on the module of `job`, kept from an earlier run or found now.
@@ -64,10 +70,18 @@ pub(super) fn one(
     let proof = job.proof(false);
     let text =
         texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str());
-    let cover =
-        text.zip(options.witnesses.get(&job.module)).and_then(|(text, witness)| cover::cover(job, text, witness));
+    // A bit heap stands in the simulation as it is.
+    let cell = |p: &&String| {
+        text.is_some_and(|t| t.contains(heap::ROW))
+            && ["LUT6_2.v", "CARRY4.v", "_snug_xc7_row.v"].iter().any(|end| p.ends_with(end))
+    };
+    let cells: Vec<String> = texts.keys().filter(cell).cloned().collect();
+    let cover = text
+        .zip(options.witnesses.get(&job.module))
+        .and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
     let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
-    let parts = [yosys.banner.as_str(), &proof, driver].into_iter();
+    let sum = format!("{:?}", options.witnesses.get(&job.module).map(|w| &w.sum));
+    let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter();
     let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
     let kept = options.work.join(format!("{}.json", job.module));
     if let Some(mut module) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Module>(&b).ok())
@@ -90,6 +104,17 @@ pub(super) fn one(
         cached: false,
         counterexample: None,
     };
+    // Of a bit heap the bookkeeping comes first: what Yosys proves of the element rests on it.
+    if let Some(text) = text.filter(|t| job.kind == Kind::Element && t.contains(heap::ROW)) {
+        let sum = options.witnesses.get(&job.module).map(|w| &w.sum);
+        if let Err(what) =
+            sum.ok_or_else(|| "what it is to sum is not known".to_owned()).and_then(|s| heap::check(text, s))
+        {
+            module.verdict = Verdict::Refuted;
+            module.reason = Some(format!("its bit heap does not sum what it should: {what}"));
+            return Ok(module);
+        }
+    }
     let log = run(yosys, folder, &proof, left(), &mut module)?;
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
     let failed = log.is_some();
@@ -116,7 +141,12 @@ pub(super) fn one(
                 let named = if claims.is_empty() { "a claim".to_owned() } else { claims.join(", ") };
                 module.verdict = Verdict::Refuted;
                 module.reason = Some(format!("a run breaks {named}"));
-                module.counterexample = Some(Counterexample { module: job.module.clone(), claims, signals, waves });
+                let mut found =
+                    Counterexample { module: job.module.clone(), claims, signals, waves, replay: None, replayed: None };
+                if let Some((script, printed)) = replay::replay(&options.work, texts, &found)? {
+                    (found.replay, found.replayed) = (Some(script), printed);
+                }
+                module.counterexample = Some(found);
             }
             None if failed => {
                 let limit = options.timeout.as_secs();

@@ -34,7 +34,8 @@ pub fn context(
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
     let mut tables = Tables::default();
-    let nodes = nodes(pe, input, &per_fold, fold_bits, &mut tables);
+    let heap = pe.heap.is_some();
+    let nodes = if heap { Vec::new() } else { nodes(pe, input, &per_fold, fold_bits, &mut tables) };
 
     // The sum of each row, prefix by prefix.
     let zero = vec![Range::ZERO; folds];
@@ -74,12 +75,20 @@ pub fn context(
         folds: (0..=unit.tree_levels).map(|k| k * fold_bits).collect(),
         neurons: (0..=stage_count).map(|k| k * neuron_bits).collect(),
         nodes,
+        heap,
         sum: FormalSum {
-            comment: format!(
-                "The accumulator at {sum_bits} bits, which loses nothing: its register, {} bits, never differs, and each \
+            comment: if heap {
+                format!(
+                    "The accumulator at {sum_bits} bits. That the bit heap sums the products, and that each prefix of a row lies in \
+                     its interval, is shown by bookkeeping on this text; here it is free within it."
+                )
+            } else {
+                format!(
+                    "The accumulator at {sum_bits} bits, which loses nothing: its register, {} bits, never differs, and each \
                  prefix of a row lies in its interval.",
-                plan.accumulator_bits
-            ),
+                    plan.accumulator_bits
+                )
+            },
             bits: sum_bits,
             root,
             extend: sum_bits - plan.accumulator_bits as usize,

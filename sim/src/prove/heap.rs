@@ -1,0 +1,428 @@
+//! A bit heap's bookkeeping, read from the emitted Verilog: that each bit is consumed once, at its weight, in its cycle.
+//!
+//! From its `INIT` each column of a row is a function of at most four pins with values 0 to 3, which has one polynomial with integer
+//! coefficients; all 32 addresses are looked at. What a row adds up is then a polynomial as well (that the carry chain makes a row's output
+//! of it is proved by Yosys, one proof for each width), and every row's output must be read as a whole: bit `j` with `2^j` times what
+//! the lowest counts, nothing twice, nothing dropped that can be 1. Put into each other they give the polynomial of the result in bits of
+//! `x`, the weights' word and the accumulator. It must be that of the sum of products, modulo `2^bits` of the register.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use generator::dataflow::Encoding;
+use quantizer::datatype::{Range, Signedness};
+
+use super::intervals::claimed;
+
+/// How a row of a heap begins in the Verilog, behind the name of the top.
+pub const ROW: &str = "_snug_xc7_row #(";
+
+/// What a heap is to sum: the lanes that have weights, where they lie in `x` and in the weights' word, and what they can be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Lowest bit in `x`, lowest bit in the word of weights, encodings of both.
+    pub lanes: Vec<(usize, usize, Encoding, Encoding)>,
+    /// Words of weights, bits from the lowest, fold by fold.
+    pub words: Vec<Vec<bool>>,
+    /// Intervals of the running sum, fold by fold.
+    pub prefixes: Vec<Range>,
+}
+
+/// A wire at the pipeline stage in which a row reads it.
+type Monomial = BTreeSet<String>;
+
+/// Integers modulo a power of two, by the wires that are multiplied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Polynomial(BTreeMap<Monomial, i128>);
+
+impl Polynomial {
+    fn add(&mut self, monomial: Monomial, value: i128, bits: u32) {
+        let sum = self.0.get(&monomial).copied().unwrap_or(0) + value;
+        let sum = sum & ((1i128 << bits) - 1);
+        if sum == 0 {
+            self.0.remove(&monomial);
+        } else {
+            self.0.insert(monomial, sum);
+        }
+    }
+}
+
+/// A row as it stands in the Verilog.
+struct Row {
+    ternary: bool,
+    init: Vec<u64>,
+    /// Pins 0 to 3 of each column.
+    pins: Vec<[String; 4]>,
+    carry_in: String,
+    majority_in: String,
+    /// Outputs that a register keeps, from the lowest.
+    kept: usize,
+}
+
+/// Whether the element `text` (a processing element whose sum is a bit heap) sums what `sum` says, and its register holds every prefix.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn check(text: &str, sum: &Sum) -> Result<(), String> {
+    let rows = rows(text)?;
+    let delays = delays(text)?;
+    let last = rows.len().checked_sub(1).ok_or("there is no row")?;
+    let (bits, accumulate, direct) = result(text, last)?;
+    let depth = bits as u32;
+    words(text, sum)?;
+    let net = Net::of(&rows, &delays)?;
+    let levels = text
+        .split_once(" adder level")
+        .and_then(|(before, _)| before.split_whitespace().last()?.parse::<usize>().ok())
+        .unwrap_or(0);
+    if net.stages[last].is_some_and(|stage| stage != levels + usize::from(accumulate)) {
+        return Err(format!("the last row does not stand behind {levels} adder levels"));
+    }
+    let mut total = Polynomial::default();
+    for (at, wire) in direct.iter().enumerate() {
+        net.put(&mut total, wire, 1i128 << at, depth)?;
+    }
+    net.put_row(&mut total, last, 1i128 << direct.len(), depth)?;
+    for index in (0..last).rev() {
+        substitute(&net, &mut total, index, depth)?;
+    }
+    let wanted = wanted(sum, accumulate, bits, depth);
+    if total != wanted {
+        let monomials = total.0.keys().chain(wanted.0.keys());
+        let differs = monomials.into_iter().find(|m| total.0.get(*m) != wanted.0.get(*m)).cloned().unwrap_or_default();
+        let name = if differs.is_empty() {
+            "the constant".to_owned()
+        } else {
+            differs.into_iter().collect::<Vec<_>>().join(" * ")
+        };
+        return Err(format!("{name} does not count what it should"));
+    }
+    if let Some(r) = sum.prefixes.iter().find(|r| r.signed_width() > depth) {
+        return Err(format!("a sum lies in [{}, {}], and its register has {bits} bits", r.lo, r.hi));
+    }
+    let claims = claimed(text, sum.prefixes.len()).ok_or("no interval is claimed of its sum")?;
+    match claims.iter().zip(&sum.prefixes).position(|(c, p)| c.lo > p.lo || c.hi < p.hi) {
+        Some(fold) => Err(format!("fold {fold}: the sum leaves the interval that its thresholds rely on")),
+        None => Ok(()),
+    }
+}
+
+/// Replaces the outputs of row `index` in `total` by what the row sums.
+fn substitute(net: &Net, total: &mut Polynomial, index: usize, depth: u32) -> Result<(), String> {
+    let row = &net.rows[index];
+    let name = |j: usize| format!("r{index}[{j}]");
+    let modulus = 1i128 << depth;
+    let coefficient = |j: usize| total.0.get(&Monomial::from([name(j)])).copied().unwrap_or(0);
+    let prefix = format!("r{index}[");
+    let linear = |m: &Monomial| m.len() == 1 || !m.iter().any(|w| w.starts_with(&prefix));
+    if !total.0.keys().all(linear) {
+        return Err(format!("an output of row {index} is read as more than a number's bit"));
+    }
+    let unit = coefficient(0);
+    let width = row.init.len();
+    if width + 2 > 60 || row.kept > width + 2 {
+        return Err(format!("row {index} keeps {} bits of {width} columns", row.kept));
+    }
+    for j in 0..width + 2 {
+        // Above the sum the carry and, in ternary rows, the majority: both of the same weight.
+        let counts = (unit << j.min(width)) & (modulus - 1);
+        if j < row.kept && coefficient(j) == counts {
+            continue;
+        }
+        // A bit that is dropped must never be 1, or count nothing.
+        if (j < row.kept && coefficient(j) != 0) || (counts != 0 && row.can_be_one(index, j)?) {
+            return Err(format!("row {index}, bit {j}: it is not consumed once at its weight"));
+        }
+    }
+    for j in 0..row.kept {
+        total.0.remove(&Monomial::from([name(j)]));
+    }
+    net.put_row(total, index, unit, depth)
+}
+
+struct Net<'a> {
+    rows: &'a [Row],
+    /// What each bit of `d<stage>` waits for, from the lowest; stage 1 first.
+    delays: &'a [Vec<String>],
+    /// The stage that each row reads, where it reads anything but constants.
+    stages: Vec<Option<usize>>,
+}
+
+impl<'a> Net<'a> {
+    fn of(rows: &'a [Row], delays: &'a [Vec<String>]) -> Result<Self, String> {
+        let mut net = Net { rows, delays, stages: Vec::new() };
+        for (index, row) in rows.iter().enumerate() {
+            let mut stage = None;
+            for wire in row.pins.iter().flatten().chain([&row.carry_in, &row.majority_in]) {
+                let late = wire == "sum_first" || wire.starts_with("acc_reg[");
+                let (_, at) = net.source(wire)?;
+                if (late && index + 1 != rows.len()) || (at.is_some() && stage.is_some() && at != stage) {
+                    return Err(format!("row {index} reads {wire} of another stage"));
+                }
+                stage = at.or(stage);
+            }
+            net.stages.push(stage);
+        }
+        Ok(net)
+    }
+
+    /// The wire behind delays, and the stage in which `wire` is there; `None` for a constant or what is there in the last stage alone.
+    fn source(&self, wire: &str) -> Result<(String, Option<usize>), String> {
+        let index = |w: &str| w.split_once('[').and_then(|(_, r)| r.trim_end_matches(']').parse::<usize>().ok());
+        let number =
+            |w: &str, from: char| w.split_once('[').and_then(|(n, _)| n.strip_prefix(from)?.parse::<usize>().ok());
+        let unknown = || format!("'{wire}' is no wire of a heap that is there by then");
+        if wire.starts_with("1'b") || wire == "sum_first" || wire.starts_with("acc_reg[") {
+            return Ok((wire.to_owned(), None));
+        }
+        if wire.starts_with("x[") || wire.starts_with("weights_reg[") {
+            return Ok((wire.to_owned(), Some(0)));
+        }
+        if let (Some(row), Some(_)) = (number(wire, 'r'), index(wire)) {
+            let stage = self.stages.get(row).ok_or_else(unknown)?.unwrap_or(0);
+            return Ok((wire.to_owned(), Some(stage + 1)));
+        }
+        let (stage, bit) = number(wire, 'd').zip(index(wire)).ok_or_else(unknown)?;
+        let before = stage.checked_sub(1).and_then(|s| self.delays.get(s)?.get(bit)).ok_or_else(unknown)?;
+        if number(before, 'd').is_some_and(|s| s + 1 != stage) {
+            return Err(format!("{wire} waits for {before} of another stage"));
+        }
+        let (name, at) = self.source(before)?;
+        match at {
+            Some(at) if at + 1 == stage => Ok((name, Some(stage))),
+            _ => Err(format!("{wire} waits for {before} of another stage")),
+        }
+    }
+
+    /// Adds `unit` times a wire.
+    fn put(&self, total: &mut Polynomial, wire: &str, unit: i128, depth: u32) -> Result<(), String> {
+        match wire {
+            "1'b0" => {}
+            "1'b1" => total.add(Monomial::new(), unit, depth),
+            _ => total.add(Monomial::from([self.source(wire)?.0]), unit, depth),
+        }
+        Ok(())
+    }
+
+    /// Adds `unit` times what a row sums.
+    fn put_row(&self, total: &mut Polynomial, index: usize, unit: i128, depth: u32) -> Result<(), String> {
+        let row = &self.rows[index];
+        for column in 0..row.init.len() {
+            let values = row.values(index, column)?;
+            let weight = (unit << column) & ((1i128 << depth) - 1);
+            // The coefficients of a polynomial in four wires: sums over subsets with alternating signs.
+            for set in 0..16usize {
+                let subsets = (0..16usize).filter(|s| s & !set == 0);
+                let value: i128 =
+                    subsets.map(|s| if (set ^ s).count_ones() % 2 == 0 { values[s] } else { -values[s] }).sum();
+                if value == 0 {
+                    continue;
+                }
+                let mut monomial = Monomial::new();
+                let mut zero = false;
+                for pin in (0..4).filter(|p| set >> p & 1 == 1) {
+                    match row.pins[column][pin].as_str() {
+                        "1'b0" => zero = true,
+                        "1'b1" => {}
+                        wire => {
+                            monomial.insert(self.source(wire)?.0);
+                        }
+                    }
+                }
+                if !zero {
+                    total.add(monomial, value * weight, depth);
+                }
+            }
+        }
+        self.put(total, &row.carry_in, unit, depth)?;
+        if row.ternary {
+            self.put(total, &row.majority_in, unit, depth)?;
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    /// Whether output `j` can be 1; told exactly enough for what lies above the sum, and never denied of the sum itself.
+    fn can_be_one(&self, index: usize, j: usize) -> Result<bool, String> {
+        let width = self.init.len();
+        if j < width {
+            return Ok(true);
+        }
+        let mut below = i128::from(self.carry_in != "1'b0") + i128::from(self.ternary && self.majority_in != "1'b0");
+        let mut majority = false;
+        for column in 0..width {
+            let tied = |s: &usize| {
+                (0..4).all(|p| match self.pins[column][p].as_str() {
+                    "1'b0" => s >> p & 1 == 0,
+                    "1'b1" => s >> p & 1 == 1,
+                    _ => true,
+                })
+            };
+            let values = self.values(index, column)?;
+            let possible: Vec<i128> = (0..16usize).filter(tied).map(|s| values[s]).collect();
+            let top = self.ternary && column + 1 == width;
+            majority |= top && possible.iter().any(|&v| v >= 2);
+            // The highest column's majority is an output of its own.
+            below += possible.iter().map(|&v| if top { v & 1 } else { v }).max().unwrap_or(0) << column;
+        }
+        Ok(if j == width { below >= 1i128 << width } else { majority })
+    }
+
+    /// What a column adds for each value of its pins, from all 32 addresses of its LUT.
+    fn values(&self, index: usize, column: usize) -> Result<[i128; 16], String> {
+        let bit = |address: usize| i128::from(self.init[column] >> address & 1);
+        let mut values = [0; 16];
+        for (pins, value) in values.iter_mut().enumerate() {
+            // Address bit 4 is the majority of the column before: of O5 it changes nothing; O6 it turns round in ternary rows.
+            let (low, high) = ((bit(pins), bit(pins | 16)), (bit(pins | 32), bit(pins | 48)));
+            let turned = if self.ternary { high.0 != high.1 } else { high.0 == high.1 };
+            if low.0 != low.1 || !turned {
+                return Err(format!("row {index}, column {column}: its LUT is no counter"));
+            }
+            *value = if self.ternary { 2 * low.0 + high.0 } else { low.0 + (low.0 ^ high.0) };
+        }
+        Ok(values)
+    }
+}
+
+/// The polynomial of the sum of products, and of the accumulator where it is not the first of a row.
+fn wanted(sum: &Sum, accumulate: bool, bits: usize, depth: u32) -> Polynomial {
+    // A number as bits: what each counts, and a constant.
+    let number = |name: &str, low: usize, encoding: Encoding| -> (Vec<(String, i128)>, i128) {
+        let width = encoding.bits as usize;
+        let wire = |b: usize| format!("{name}[{}]", low + b);
+        match encoding.sign {
+            Signedness::Bipolar => (vec![(wire(0), 2)], -1),
+            sign => {
+                let value = |b: usize| {
+                    let power = 1i128 << b;
+                    if sign == Signedness::Signed && b + 1 == width { -power } else { power }
+                };
+                ((0..width).map(|b| (wire(b), value(b))).collect(), 0)
+            }
+        }
+    };
+    let mut total = Polynomial::default();
+    for &(x, w, x_encoding, w_encoding) in &sum.lanes {
+        let (xs, x0) = number("x", x, x_encoding);
+        let (ws, w0) = number("weights_reg", w, w_encoding);
+        let all = |bits: Vec<(String, i128)>, constant: i128| {
+            let with = bits.into_iter().map(|(n, v)| (Some(n), v));
+            with.chain([(None, constant)]).filter(|t| t.1 != 0).collect::<Vec<_>>()
+        };
+        for (a, left) in all(xs, x0) {
+            for (b, right) in all(ws.clone(), w0) {
+                total.add(a.iter().cloned().chain(b).collect(), left * right, depth);
+            }
+        }
+    }
+    for b in 0..if accumulate { bits } else { 0 } {
+        let register = format!("acc_reg[{b}]");
+        total.add(Monomial::from([register.clone()]), 1i128 << b, depth);
+        total.add(Monomial::from([register, "sum_first".to_owned()]), -(1i128 << b), depth);
+    }
+    total
+}
+
+/// The rows, as they are instantiated.
+fn rows(text: &str) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for (index, part) in text.split(ROW).skip(1).enumerate() {
+        let missing = |what: &str| format!("row {index} has no {what}");
+        let part = part.split_once(".out(").ok_or_else(|| missing("output"))?.0;
+        let field = |name: &str| -> Option<&str> {
+            let rest = part.split_once(&format!(".{name}("))?.1;
+            let end = if rest.starts_with('{') { rest.find('}')? } else { rest.find(')')? };
+            Some(rest[..end].trim_start_matches('{').trim())
+        };
+        let number = |name: &str| field(name).and_then(|f| f.parse::<usize>().ok()).ok_or_else(|| missing(name));
+        let list = |name: &str| -> Result<Vec<String>, String> {
+            let field = field(name).ok_or_else(|| missing(name))?;
+            Ok(field.split(',').map(|s| s.trim().to_owned()).rev().collect())
+        };
+        let width = number("WIDTH")?;
+        let init = list("INIT")?
+            .iter()
+            .map(|w| u64::from_str_radix(w.trim_start_matches("64'h"), 16))
+            .collect::<Result<Vec<_>, _>>();
+        let init = init.map_err(|_| missing("readable INIT"))?;
+        let pins: Vec<[String; 4]> = list("pins")?.chunks(4).filter_map(|c| c.to_vec().try_into().ok()).collect();
+        let instance = part.split_once(") heap").and_then(|(_, r)| r.split_whitespace().next()?.parse::<usize>().ok());
+        if init.len() != width || pins.len() != width || instance != Some(index) {
+            return Err(format!(
+                "row {index}: {width} columns, {} INIT words, {} groups of pins",
+                init.len(),
+                pins.len()
+            ));
+        }
+        let register = text
+            .split_once(&format!(" r{index} <= row{index}["))
+            .and_then(|(_, r)| r.split(':').next()?.parse::<usize>().ok());
+        rows.push(Row {
+            ternary: number("TERNARY")? == 1,
+            init,
+            pins,
+            carry_in: field("carry_in").ok_or_else(|| missing("carry_in"))?.to_owned(),
+            majority_in: field("majority_in").ok_or_else(|| missing("majority_in"))?.to_owned(),
+            kept: register.map_or(0, |high| high + 1),
+        });
+    }
+    Ok(rows)
+}
+
+/// `d<stage> <= {...}`, from stage 1 on; bits from the lowest.
+fn delays(text: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut delays = Vec::new();
+    for stage in 1..64 {
+        let list = text.split_once(&format!(" d{stage} <= {{")).and_then(|(_, r)| r.split_once('}'));
+        let wires = list.map(|(list, _)| list.split(',').map(|s| s.trim().to_owned()).rev().collect());
+        delays.push(wires.unwrap_or_default());
+    }
+    Ok(delays)
+}
+
+/// Bits of the result's register, whether it accumulates, and the wires below the last row.
+fn result(text: &str, last: usize) -> Result<(usize, bool, Vec<String>), String> {
+    let high = |rest: &str| rest.split(':').next().and_then(|h| h.parse::<usize>().ok());
+    let declared = |name: &str| {
+        let before = text.split_once(&format!(":0] {name};"))?.0;
+        before.rsplit('[').next()?.parse::<usize>().ok().map(|h| h + 1)
+    };
+    if let Some((_, rest)) = text.split_once(&format!("if (sum_valid)\n            acc_reg <= row{last}[")) {
+        let bits = declared("acc_reg").ok_or("the accumulator is not declared")?;
+        return if high(rest) == Some(bits - 1) && text.contains(" value0 = acc_reg;") {
+            Ok((bits, true, Vec::new()))
+        } else {
+            Err("the accumulator does not take the last row".to_owned())
+        };
+    }
+    let taken =
+        text.split_once(&format!("sum_reg <= {{row{last}[")).and_then(|(_, r)| r.split_once('}')).map(|(list, _)| list);
+    let list = taken.ok_or("nothing takes the last row")?;
+    let bits = declared("sum_reg").ok_or("the sum is not declared")?;
+    let mut direct: Vec<String> = list.split(',').map(|s| s.trim().to_owned()).rev().collect();
+    // The first in the list, the last here, is the row.
+    direct.pop();
+    if high(list).map(|h| h + 1 + direct.len()) != Some(bits) || !text.contains(" value0 = sum_reg;") {
+        return Err("the sum's register does not take the last row".to_owned());
+    }
+    Ok((bits, false, direct))
+}
+
+/// Whether the memory of weights holds the words that it should.
+fn words(text: &str, sum: &Sum) -> Result<(), String> {
+    for (fold, word) in sum.words.iter().enumerate() {
+        let value = text
+            .split_once(&format!("'d{fold}: weights = "))
+            .and_then(|(_, r)| r.split(';').next()?.split_once("'h"))
+            .map(|(_, digits)| digits)
+            .ok_or_else(|| format!("fold {fold} has no weights"))?;
+        let digits: Vec<u32> = value.chars().rev().map_while(|c| c.to_digit(16)).collect();
+        let bit = |b: usize| digits.get(b / 4).is_some_and(|d| d >> (b % 4) & 1 == 1);
+        if digits.len() != value.len() || (0..4 * digits.len()).any(|b| bit(b) != word.get(b).copied().unwrap_or(false))
+        {
+            return Err(format!("fold {fold}: another weight"));
+        }
+    }
+    Ok(())
+}

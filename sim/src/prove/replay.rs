@@ -1,0 +1,180 @@
+//! A counterexample of a processing element, replayed by an ordinary simulator: the element with its claims, a testbench that
+//! gives it the run's inputs, and a script for Icarus that prints what went wrong.
+//!
+//! The solver's run begins at the initial state, where registers that are never reset hold anything: the testbench gives them the
+//! run's contents first. From there on only the Verilog computes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::module::Counterexample;
+use super::{ProveError, file};
+use crate::tools::{self, Tool};
+
+/// Limit on the compilation and on the simulation: a run has a few dozen steps.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Writes `<module>_replay.v` and `<module>_replay.sh` into `folder`, and runs them where Icarus is installed. What comes back is the
+/// script's path and the sentence that the simulation printed. `None` if the module is not a processing element.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(super) fn replay(
+    folder: &Path,
+    texts: &BTreeMap<String, String>,
+    found: &Counterexample,
+) -> Result<Option<(PathBuf, Option<String>)>, ProveError> {
+    let Some(text) = testbench(texts, found) else { return Ok(None) };
+    let bench = folder.join(format!("{}_replay.v", found.module));
+    let script = folder.join(format!("{}_replay.sh", found.module));
+    fs::write(&bench, text).map_err(file(&bench))?;
+    let name = format!("{}_replay", found.module);
+    let lines = format!(
+        "#!/bin/sh\n# Replays the run that breaks a claim of {} (needs Icarus Verilog).\ncd \"$(dirname \"$0\")\" && iverilog -g2005 -s replay \
+         -o {name}.vvp {name}.v && vvp -n {name}.vvp\n",
+        found.module
+    );
+    fs::write(&script, lines).map_err(file(&script))?;
+    Ok(Some((script, run(folder, &name))))
+}
+
+/// The sentence that the simulation prints; none without Icarus, or where the simulation does not show the run.
+fn run(folder: &Path, name: &str) -> Option<String> {
+    let (iverilog, vvp) = (tools::find(Tool::Iverilog).ok()?, tools::find(Tool::Vvp).ok()?);
+    let (source, program) = (format!("{name}.v"), format!("{name}.vvp"));
+    let compile = iverilog.command().args(["-g2005", "-s", "replay", "-o", &program, &source]);
+    compile.folder(folder).timeout(LIMIT).output().ok()?;
+    let log = vvp.command().args(["-n", &program]).folder(folder).timeout(LIMIT).output().ok()?.stdout;
+    log.lines().find_map(|line| line.strip_prefix("REPLAYED: ")).map(str::to_owned)
+}
+
+/// The element and what its claims instantiate, and a module `replay`.
+fn testbench(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
+    let element = module(texts, &found.module)?;
+    let protocol_name = element.split_once(" f_protocol (")?.0.split_whitespace().last()?;
+    let protocol = module(texts, protocol_name)?;
+    let mut s = format!(
+        "// A run that breaks a claim of {}, found by snug prove. The element and the protocol of its inputs are as they were proved;\n\
+         // the statements of the claims are left out, their values are compared below.\n`define FORMAL\n`default_nettype none\n",
+        found.module
+    );
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
+    for (text, instance) in [(element, " f_range ("), (protocol, " range (")] {
+        needed.extend(text.split_once(instance).and_then(|(before, _)| before.split_whitespace().last()));
+    }
+    for name in needed {
+        s.push_str(module(texts, name)?);
+    }
+    s.push_str(protocol);
+    for line in element.lines().filter(|line| !line.trim_start().starts_with("assert property")) {
+        s.push_str(line);
+        s.push('\n');
+    }
+    let steps = found.signals.values().map(Vec::len).max()?;
+    let inputs = inputs(element);
+    s.push_str("\nmodule replay;\n    reg aclk = 1'b0;\n");
+    for (name, width) in &inputs {
+        let _ = writeln!(s, "    reg [{}:0] {name};", width - 1);
+    }
+    let ties: Vec<String> = inputs.iter().map(|(name, _)| format!(", .{name}({name})")).collect();
+    let _ = writeln!(s, "    {} dut (.aclk(aclk){});\n    initial begin", found.module, ties.concat());
+    s.push_str("        // What registers hold at the beginning: those that the run does not speak of, 0.\n");
+    let started = registers(element).into_iter().map(|r| (r.clone(), r));
+    let watched = registers(protocol).into_iter().map(|r| (format!("f_protocol.{r}"), r));
+    for (name, _) in started.chain(watched.filter(|(_, r)| !has_initial_value(protocol, r))) {
+        let value = found.signals.get(&name).and_then(|v| v.first()).map_or_else(|| "0".to_owned(), |v| literal(v));
+        let _ = writeln!(s, "        dut.{name} = {value};");
+    }
+    for step in 0..steps {
+        let _ = writeln!(s, "        // Step {}.", step + 1);
+        for (name, _) in &inputs {
+            if let Some(value) = found.signals.get(name).and_then(|v| v.get(step)) {
+                let _ = writeln!(s, "        {name} = {};", literal(value));
+            } else if step == 0 {
+                let _ = writeln!(s, "        {name} = 0;");
+            }
+        }
+        s.push_str("        #5;\n");
+        if step + 1 < steps {
+            s.push_str("        aclk = 1'b1; #5; aclk = 1'b0;\n");
+        }
+    }
+    // What lost a bit says it best.
+    let claim = found.claims.iter().find(|c| c.contains("_exact")).or(found.claims.first())?;
+    let _ = writeln!(
+        s,
+        "        if (dut.{claim} !== 1'b0)\n            $display(\"NOT replayed: {claim} holds\");\n        else\n            {}\n        \
+         $finish;\n    end\nendmodule\n`default_nettype wire",
+        sentence(claim)
+    );
+    Some(s)
+}
+
+/// The statement that says what is wrong where `claim` is broken.
+fn sentence(claim: &str) -> String {
+    let node = |prefix: &str| claim.split_once(prefix).map(|(_, node)| node.to_owned());
+    let show = |what: &str, values: &[&str]| {
+        let values: Vec<String> = values.iter().map(|v| format!("dut.{v}")).collect();
+        format!("$display(\"REPLAYED: {what}\", {});", values.join(", "))
+    };
+    if claim == "sum_exact" {
+        return show("the accumulator's true sum %0d became %0d in its register", &["f_sum", "f_held"]);
+    }
+    if claim == "sum_range" {
+        return show("the accumulator holds %0d, outside [%0d, %0d]", &["f_held", "f_sum_lo", "f_sum_hi"]);
+    }
+    if let Some(n) = node("_exact_") {
+        let (wide, held) = (format!("f_{n}"), format!("f_{n}_held"));
+        return show(&format!("{n}: the true %0d became %0d in its register"), &[&wide, &held]);
+    }
+    if let Some(n) = node("_range_") {
+        let (held, lo, hi) = (format!("f_{n}_held"), format!("f_{n}_lo"), format!("f_{n}_hi"));
+        return show(&format!("{n} holds %0d, outside [%0d, %0d]"), &[&held, &lo, &hi]);
+    }
+    format!("$display(\"REPLAYED: {claim} is broken\");")
+}
+
+/// The text of a module in any of the files.
+fn module<'a>(texts: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let head = format!("module {name} (");
+    texts.values().find_map(|text| {
+        let from = text.find(&head).filter(|&at| at == 0 || text.as_bytes()[at - 1] == b'\n')?;
+        let length = text[from..].find("\nendmodule\n")? + "\nendmodule\n".len();
+        Some(&text[from..from + length])
+    })
+}
+
+/// Input ports without the clock, and their widths.
+fn inputs(module: &str) -> Vec<(String, usize)> {
+    let ports = module.split("\n);").next().unwrap_or_default();
+    let input = |line: &str| {
+        let bare = line.split("//").next()?.trim().trim_end_matches(',');
+        let name = bare.strip_prefix("input")?.split_whitespace().last()?;
+        let high = bare.split_once('[').and_then(|(_, rest)| rest.split(':').next()?.parse::<usize>().ok());
+        (name != "aclk").then(|| (name.to_owned(), high.map_or(1, |h| h + 1)))
+    };
+    ports.lines().filter_map(input).collect()
+}
+
+/// Names that a clock edge assigns.
+fn registers(module: &str) -> BTreeSet<String> {
+    let clocked = |line: &str| {
+        let (before, _) = line.split_once(" <= ")?;
+        let name = before.split_whitespace().last()?;
+        let word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (word && !before.contains("wire")).then(|| name.to_owned())
+    };
+    module.lines().filter_map(clocked).collect()
+}
+
+/// Whether a register's declaration gives it a value.
+fn has_initial_value(module: &str, register: &str) -> bool {
+    module.contains(&format!(" {register} = "))
+}
+
+fn literal(bits: &str) -> String {
+    format!("{}'b{}", bits.len(), bits.replace('-', "x"))
+}
