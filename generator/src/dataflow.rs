@@ -4,7 +4,7 @@
 //! orders. The emitter prints it, the cycle simulator runs it, the estimator prices it; none of them looks back
 //! at the network, so they cannot disagree about what was built.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use quantizer::datatype::{Range, Signedness};
 
@@ -135,7 +135,7 @@ impl Stream {
 }
 
 /// How a code is carried on wires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoding {
     /// Wires per element.
     pub bits: u32,
@@ -225,6 +225,22 @@ impl Module {
             Kind::Window(_) | Kind::Upsample(_) => 1,
             Kind::Pool(_) | Kind::Add(_) => 2,
             Kind::WidthConverter(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Concat(_) => 0,
+        }
+    }
+
+    /// Beats of a vector as the module makes it. The stream may join several to one, where its reader takes a whole image as one
+    /// vector.
+    pub fn vector_beats(&self, dataflow: &Dataflow) -> usize {
+        let input = dataflow.stream(self.input()).vector_beats();
+        match &self.kind {
+            Kind::Map(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Add(_) => input,
+            Kind::MatrixVector(m) => m.neuron_folds,
+            Kind::LabelSelect(_) => 1,
+            Kind::WidthConverter(w) => (w.input_units * (w.beats - 1) + w.last_units) / w.output_units,
+            Kind::Window(w) => w.beats(),
+            Kind::Upsample(u) => u.out_chunks(),
+            Kind::Pool(p) => input / p.beats,
+            Kind::Concat(c) => c.beats[0] + c.beats[1],
         }
     }
 

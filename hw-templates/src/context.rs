@@ -8,7 +8,7 @@ use crate::formal::{
 };
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 18] = [
+pub(crate) const ALL: [(&str, &str); 24] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -27,6 +27,12 @@ pub(crate) const ALL: [(&str, &str); 18] = [
     (IslandFormal::NAME, IslandFormal::TEXT),
     (ConnectorFormal::NAME, ConnectorFormal::TEXT),
     (TopFormal::NAME, TopFormal::TEXT),
+    (crate::FixedFormal::NAME, crate::FixedFormal::TEXT),
+    (crate::WindowFormal::NAME, crate::WindowFormal::TEXT),
+    (crate::UpsampleFormal::NAME, crate::UpsampleFormal::TEXT),
+    (crate::PoolFormal::NAME, crate::PoolFormal::TEXT),
+    (crate::AddFormal::NAME, crate::AddFormal::TEXT),
+    (crate::ConcatFormal::NAME, crate::ConcatFormal::TEXT),
 ];
 
 macro_rules! template {

@@ -1,13 +1,20 @@
 //! The claims of a matrix-vector unit: its processing elements get what their claims rely on.
 
-use hw_templates::UnitFormal;
+use hw_templates::{FormalVectors, UnitFormal};
 
-use super::{beat_bits, excludes, protocol, queue_module, range_module, watch_module};
+use super::{beat_bits, excludes, protocol, queue_module, range_module, vector_range, watch_module};
 use crate::dataflow::{MatrixVector, Stream};
 use crate::emit::expression::{counter_bits, pack};
 
 /// The context of the claims of the unit called `name`.
-pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream, output: &Stream) -> UnitFormal {
+pub fn context(
+    top: &str,
+    unit: &MatrixVector,
+    name: &str,
+    input: &Stream,
+    output: &Stream,
+    joined: FormalVectors,
+) -> UnitFormal {
     let folds = unit.neuron_folds * unit.synapse_folds;
     let positions = 1usize << counter_bits(folds - 1);
     let marked = |at: usize| pack((0..positions).map(|f| (u64::from(f < folds && f % unit.synapse_folds == at), 1)));
@@ -43,7 +50,7 @@ pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream, outpu
         input_watch: watch_module(top, input),
         input_range: range_module(top, input),
         ranges: excludes(input),
-        output_range: range_module(top, output),
+        output_range: vector_range(top, output, unit.neuron_folds).0,
         output_queue: queue_module(top, output),
         simd: input.lanes,
         pe: output.lanes,
@@ -54,5 +61,6 @@ pub fn context(top: &str, unit: &MatrixVector, name: &str, input: &Stream, outpu
         sum,
         value: sum + usize::from(unit.synapse_folds > 1),
         pipeline: unit.pipeline(),
+        joined,
     }
 }
