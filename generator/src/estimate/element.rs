@@ -41,6 +41,20 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
                     cost
                 };
             }
+            Operation::Digit { lane, part } => {
+                let words: Vec<u64> = pe.weights.iter().map(|w| part.of(w[lane]) as u64 & mask(part.bits)).collect();
+                memory.extend(columns(&words, part.bits));
+                memory_bits += u64::from(part.bits);
+                let sign = if part.signed { Signedness::Signed } else { Signedness::Unsigned };
+                products += product(input, Encoding { bits: part.bits, sign }, node);
+            }
+            Operation::Join { low, high, shift, .. } => {
+                // The lowest bits of the lower part go by.
+                let low = operand(&nodes[low]);
+                let low = Operand { bits: low.bits.saturating_sub(shift), ..low };
+                let cost = logic::adder(low, operand(&nodes[high]), node.width().saturating_sub(shift).max(1));
+                products += cost.with_ff(u64::from(shift.min(node.width())));
+            }
             Operation::Add { left, right } => {
                 tree += logic::adder(operand(&nodes[left]), operand(&nodes[right]), node.width());
             }
