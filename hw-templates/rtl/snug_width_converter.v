@@ -62,7 +62,7 @@ module snug_width_converter #(
 
     // The level as a thermometer: bit i is set where more than i units are held. What is asked of it (a whole beat held, room for
     // a beat, the place of the next one) is a bit or two of it, and push and pop move it by shifts.
-    reg [CAPACITY*UNIT_WIDTH-1:0] data_reg,   data_next;
+    reg [CAPACITY*UNIT_WIDTH-1:0] data_reg;
     reg [CAPACITY-1:0]            filled_reg, filled_next;
     reg [COUNT-1:0]               beat_reg,   beat_next;
     reg                           last_reg,   last_next;   // the next beat is a vector's last
@@ -96,34 +96,38 @@ module snug_width_converter #(
         end
     endgenerate
 
-    // Units left after the removal, and as a single bit the place behind them.
-    wire [CAPACITY-1:0] kept  = pop ? filled_reg >> OUTPUT_UNITS : filled_reg;
-    wire [CAPACITY:0]   below = {kept, 1'b1};
-    wire                unused_below = &{1'b0, below};
-    wire [PLACES-1:0]   place = {PLACES{push}} & below[PLACES-1:0] & ~kept[PLACES-1:0];
+    // Units left after the removal: a beat is appended behind them.
+    wire [CAPACITY-1:0] kept = pop ? filled_reg >> OUTPUT_UNITS : filled_reg;
 
-    // What is appended, and which units it covers.
-    reg [CAPACITY*UNIT_WIDTH-1:0] appended;
-    reg [CAPACITY-1:0]            covered;
-    integer                       at, from, unit_at;
-
-    always @* begin
-        appended = {CAPACITY*UNIT_WIDTH{1'b0}};
-        covered  = {CAPACITY{1'b0}};
-        for (at = 0; at < PLACES; at = at + 1)
-            for (from = 0; from < LARGEST; from = from + 1) begin
-                covered[at+from] = covered[at+from] | place[at];
-                appended[(at+from)*UNIT_WIDTH +: UNIT_WIDTH] = appended[(at+from)*UNIT_WIDTH +: UNIT_WIDTH]
-                    | ({UNIT_WIDTH{place[at]}} & beat[from*UNIT_WIDTH +: UNIT_WIDTH]);
+    // A unit that is held stays, or moves down with a removal. What is not held may be anything: it takes what the beat would put
+    // there, whether one comes or not, so that data waits for neither side's handshake.
+    genvar at;
+    generate
+        for (at = 0; at < CAPACITY; at = at + 1) begin : units
+            localparam FIRST = (at < LARGEST) ? 0 : at - LARGEST + 1;   // places from which a beat reaches here
+            localparam LAST  = (at < PLACES) ? at : PLACES - 1;
+            reg [UNIT_WIDTH-1:0] appended;
+            integer              place;
+            always @* begin
+                appended = beat[(at-FIRST)*UNIT_WIDTH +: UNIT_WIDTH];
+                for (place = FIRST + 1; place <= LAST; place = place + 1)
+                    if (kept[place-1])
+                        appended = beat[(at-place)*UNIT_WIDTH +: UNIT_WIDTH];
             end
-    end
+            wire [UNIT_WIDTH-1:0] next;
+            if (at + OUTPUT_UNITS < CAPACITY) begin : moves
+                assign next = (pop & filled_reg[at+OUTPUT_UNITS])
+                    ? data_reg[(at+OUTPUT_UNITS)*UNIT_WIDTH +: UNIT_WIDTH] : appended;
+            end else begin : top
+                assign next = appended;
+            end
+            always @(posedge aclk)
+                if (pop | ~filled_reg[at])
+                    data_reg[at*UNIT_WIDTH +: UNIT_WIDTH] <= next;
+        end
+    endgenerate
 
     always @* begin
-        data_next = pop ? data_reg >> (OUTPUT_UNITS * UNIT_WIDTH) : data_reg;
-        for (unit_at = 0; unit_at < CAPACITY; unit_at = unit_at + 1)
-            if (covered[unit_at])
-                data_next[unit_at*UNIT_WIDTH +: UNIT_WIDTH] = appended[unit_at*UNIT_WIDTH +: UNIT_WIDTH];
-
         filled_next = kept;
         beat_next   = beat_reg;
         last_next   = last_reg;
@@ -138,7 +142,6 @@ module snug_width_converter #(
     end
 
     always @(posedge aclk) begin
-        data_reg   <= data_next;
         filled_reg <= filled_next;
         beat_reg   <= beat_next;
         last_reg   <= last_next;

@@ -138,6 +138,12 @@ fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
     let Some(search) = unit.search else { return Cost::default() };
     let value = u64::from(pe.reduction.accumulator_bits);
     let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);
+    if unit.words_read_ahead {
+        // Value, word and count once more behind each read.
+        let bits = u64::from(search.bits);
+        let words = if pe.words.len() > 1 { bits } else { bits.saturating_sub(1) };
+        cost.ff += bits * value + words * u64::from(pe.word_bits) + bits * bits.saturating_sub(1) / 2;
+    }
     // The value goes along with the stages but the last.
     cost.ff += value * u64::from(search.bits).saturating_sub(1);
     let (falling, rising) = (pe.words.iter().any(|w| w.falling), pe.words.iter().any(|w| !w.falling));
