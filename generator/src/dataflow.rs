@@ -374,6 +374,8 @@ pub struct MatrixVector {
     pub search: Option<Search>,
     /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
     pub words_read_ahead: bool,
+    /// Whether every processing element has the fold and the beat in registers of its own, which takes a cycle.
+    pub operands_copied: bool,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }
@@ -382,7 +384,12 @@ impl MatrixVector {
     /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
     /// one beat is a whole row), [`Self::stage_cycles`] for each threshold bit.
     pub fn pipeline(&self) -> usize {
-        2 + self.tree_levels + usize::from(self.synapse_folds > 1) + self.search_cycles()
+        self.sum_cycles() + usize::from(self.synapse_folds > 1) + self.search_cycles()
+    }
+
+    /// Cycles from a fold to its sum: input register, copies of it, products, adder levels.
+    pub fn sum_cycles(&self) -> usize {
+        2 + usize::from(self.operands_copied) + self.tree_levels
     }
 
     /// How often a part of the vector is gone through: neuron folds that read the same columns.
@@ -501,13 +508,42 @@ pub struct LabelSelect {
     pub value_bits: u32,
     /// Compare levels between lanes: `ceil(log2 lanes)`.
     pub levels: usize,
+    /// Registers inside class values, and between a comparison and the choice that it makes; none if all of either is done in one cycle.
+    pub steps: Option<ClassSteps>,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }
 
+/// How a class value is made step by step: its multiplier and offset are read, multiplied in digits, and all terms added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassSteps {
+    /// Whether some lane's multiplier depends on the beat, so that products take a cycle.
+    pub products: bool,
+    /// Adder levels, the same in all lanes.
+    pub adds: usize,
+}
+
 impl LabelSelect {
-    /// Input register, class value, compare levels, running best.
+    /// Cycles from the edge that takes a beat to its class values: an input register and a cycle, or [`ClassSteps`].
+    pub fn value_cycles(&self) -> usize {
+        2 + self.steps.map_or(0, |s| usize::from(s.products) + s.adds)
+    }
+
+    /// Cycles to the best of a beat: two a level if comparison and choice are apart.
+    pub fn winner_cycles(&self) -> usize {
+        self.value_cycles() + self.levels * (1 + usize::from(self.steps.is_some()))
+    }
+
+    /// Class values, compare levels, running best.
     pub fn pipeline(&self) -> usize {
-        3 + self.levels
+        self.winner_cycles() + 1
+    }
+
+    /// Multiplier and offset of the class at stream position `position`; past the last class one that must lose: the smallest value.
+    pub fn class(&self, position: usize) -> (i64, i64) {
+        match self.multiplier.get(position).zip(self.offset.get(position)) {
+            Some((&multiplier, &offset)) => (multiplier, offset),
+            None => (0, -(1i64 << (self.value_bits - 1))),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Hardware: from the integer network to a dataflow, and from the dataflow to Verilog.
 
 pub mod accumulators;
+pub mod class_terms;
 pub mod dataflow;
 pub mod emit;
 pub mod error;

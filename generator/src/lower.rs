@@ -179,6 +179,7 @@ impl Builder<'_> {
             offset: stream.order.iter().map(|&c| grid.offset[c]).collect(),
             value_bits: hull.signed_width().max(stream.encoding.bits),
             levels: stream.lanes.next_power_of_two().trailing_zeros() as usize,
+            steps: None,
             queue_depth: 0,
         };
         select.queue_depth = round_trip(select.pipeline(), stream.beats());

@@ -30,7 +30,49 @@ pub enum Operation {
         /// Operand.
         of: usize,
     },
+    /// Input lane times some bits of this fold's weight: a factor narrow enough for one adder.
+    Digit {
+        /// Lane of the input beat.
+        lane: usize,
+        /// Which bits.
+        part: WeightPart,
+    },
+    /// A lane's products with two neighbouring parts of its weight, put together.
+    Join {
+        /// Lane of the input beat.
+        lane: usize,
+        /// The bits of the weight that are in it.
+        part: WeightPart,
+        /// Operand: the lower part.
+        low: usize,
+        /// Operand: the upper part, that many bits above it.
+        high: usize,
+        /// See `high`.
+        shift: u32,
+    },
 }
+
+/// Neighbouring bits of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WeightPart {
+    /// The lowest.
+    pub low: u32,
+    /// How many.
+    pub bits: u32,
+    /// Whether they are read as two's complement: they hold the weight's sign.
+    pub signed: bool,
+}
+
+impl WeightPart {
+    /// The part's value in `weight`.
+    pub fn of(self, weight: i64) -> i64 {
+        let bits = weight >> self.low;
+        if self.signed { bits } else { bits & ((1 << self.bits) - 1) }
+    }
+}
+
+/// Bits of a weight that one adder multiplies with.
+const DIGIT: u32 = 2;
 
 /// A node of the plan: a register.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,20 +122,72 @@ impl Reduction {
     /// The same where rows read different parts of the vector: `synapse_folds` beats a row, and lane `l` of fold `f` carries a
     /// value in `inputs[f % inputs.len()][l]`.
     pub fn plan_parts(weights: &[Vec<i64>], inputs: &[Vec<Range>], synapse_folds: usize, levels: usize) -> Self {
+        Self::plan_split(weights, inputs, synapse_folds, &[], 0, levels)
+    }
+
+    /// The same with the products of some lanes made of several: `split[lane]` is the encoding's bits of such a lane's weights, and
+    /// whether they are signed (0 bits: the lane's product is one node). The first `joins` of the `levels` levels put
+    /// them together, see [`join_levels`].
+    pub fn plan_split(
+        weights: &[Vec<i64>],
+        inputs: &[Vec<Range>],
+        synapse_folds: usize,
+        split: &[(u32, bool)],
+        joins: usize,
+        levels: usize,
+    ) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         // Interval of each node in each fold, kept only while planning.
         let mut per_fold: Vec<Vec<Range>> = Vec::new();
+        // The nodes of each lane's product that are not joined yet, with their parts of the weight.
+        let mut open: Vec<(usize, Vec<(usize, WeightPart)>)> = Vec::new();
         let lanes = inputs.first().map_or(0, Vec::len);
         for lane in 0..lanes {
             let folds = products(weights, inputs, lane);
             if folds.iter().all(|f| *f == Range::ZERO) {
                 continue;
             }
-            nodes.push(Node { operation: Operation::Product { lane }, stage: 0, interval: hull(&folds) });
-            per_fold.push(folds);
+            let (bits, signed) = split.get(lane).copied().unwrap_or((0, false));
+            let parts = digits(bits, signed);
+            if parts.len() < 2 {
+                open.push((lane, vec![(nodes.len(), WeightPart { low: 0, bits, signed })]));
+                nodes.push(Node { operation: Operation::Product { lane }, stage: 0, interval: hull(&folds) });
+                per_fold.push(folds);
+                continue;
+            }
+            let mut own = Vec::with_capacity(parts.len());
+            for part in parts {
+                let folds = part_products(weights, inputs, lane, part);
+                own.push((nodes.len(), part));
+                nodes.push(Node { operation: Operation::Digit { lane, part }, stage: 0, interval: hull(&folds) });
+                per_fold.push(folds);
+            }
+            open.push((lane, own));
         }
-        let mut level: Vec<usize> = (0..nodes.len()).collect();
-        for stage in 1..=levels {
+        for stage in 1..=joins {
+            for (lane, parts) in &mut open {
+                let mut next = Vec::with_capacity(parts.len().div_ceil(2));
+                for pair in parts.chunks(2) {
+                    let (operation, part) = match *pair {
+                        [(low, a), (high, b)] => {
+                            let part = WeightPart { low: a.low, bits: a.bits + b.bits, signed: b.signed };
+                            (Operation::Join { lane: *lane, part, low, high, shift: b.low - a.low }, part)
+                        }
+                        _ => (Operation::Delay { of: pair[0].0 }, pair[0].1),
+                    };
+                    let folds = match operation {
+                        Operation::Delay { of } => per_fold[of].clone(),
+                        _ => part_products(weights, inputs, *lane, part),
+                    };
+                    next.push((nodes.len(), part));
+                    nodes.push(Node { operation, stage, interval: hull(&folds) });
+                    per_fold.push(folds);
+                }
+                *parts = next;
+            }
+        }
+        let mut level: Vec<usize> = open.iter().flat_map(|(_, parts)| parts.iter().map(|p| p.0)).collect();
+        for stage in joins + 1..=levels {
             let mut next = Vec::with_capacity(level.len().div_ceil(2));
             for pair in level.chunks(2) {
                 let (operation, folds) = match *pair {
@@ -129,6 +223,8 @@ impl Reduction {
     pub fn lanes(&self) -> impl Iterator<Item = usize> {
         self.nodes.iter().filter_map(|n| match n.operation {
             Operation::Product { lane } => Some(lane),
+            // Each lane has one part that begins at the lowest bit.
+            Operation::Digit { lane, part } if part.low == 0 => Some(lane),
             _ => None,
         })
     }
@@ -152,10 +248,32 @@ pub fn fold_intervals(nodes: &[Node], weights: &[Vec<i64>], inputs: &[Vec<Range>
                 per_fold[left].iter().zip(&per_fold[right]).map(|(a, b)| sum(*a, *b)).collect()
             }
             Operation::Delay { of } => per_fold[of].clone(),
+            Operation::Digit { lane, part } | Operation::Join { lane, part, .. } => {
+                part_products(weights, inputs, lane, part)
+            }
         };
         per_fold.push(folds);
     }
     per_fold
+}
+
+/// The parts that a weight of `bits` bits is multiplied in, lowest first; the last holds the sign.
+fn digits(bits: u32, signed: bool) -> Vec<WeightPart> {
+    let part = |low: u32| {
+        let last = low + DIGIT >= bits;
+        WeightPart { low, bits: DIGIT.min(bits - low), signed: signed && last }
+    };
+    (0..bits).step_by(DIGIT as usize).map(part).collect()
+}
+
+/// Levels that join the parts of a weight of `bits` bits.
+pub fn join_levels(bits: u32) -> usize {
+    bits.div_ceil(DIGIT).next_power_of_two().trailing_zeros() as usize
+}
+
+/// Interval of a lane's product with a part of the weight in every fold.
+pub fn part_products(weights: &[Vec<i64>], inputs: &[Vec<Range>], lane: usize, part: WeightPart) -> Vec<Range> {
+    weights.iter().enumerate().map(|(f, w)| scaled(inputs[f % inputs.len()][lane], part.of(w[lane]))).collect()
 }
 
 /// Interval of a lane's product in every fold.

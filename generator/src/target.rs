@@ -5,11 +5,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use quantizer::datatype::Range;
+use quantizer::datatype::{Range, Signedness};
 
-use crate::dataflow::{Dataflow, Kind, MatrixVector, Stream};
+use crate::class_terms;
+use crate::dataflow::{Dataflow, Encoding, Kind, MatrixVector, Pe, Stream};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
+use crate::reduction::{Reduction, join_levels};
 use crate::unrolled::{self, Unrolled};
 
 /// How many shared sums an array puts on one another.
@@ -24,7 +26,7 @@ pub enum Backend {
     Generic,
     /// Bit heaps of `LUT6_2` and `CARRY4`: AMD 7 series and later.
     Xc7,
-    /// As `generic`, with a cycle more for each threshold bit: its word is read into a register before it is compared.
+    /// As `generic`, with more registers: for clocks of 200 MHz on devices with four-input LUTs.
     Ecp5,
 }
 
@@ -60,14 +62,57 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
     let streams = &dataflow.streams;
     for module in &mut dataflow.modules {
         let input = module.input();
+        if let (Kind::LabelSelect(select), Backend::Ecp5) = (&mut module.kind, backend) {
+            let stream = &streams[input.0];
+            select.steps = Some(class_terms::steps(select, stream.lanes, stream.beats()));
+            select.queue_depth = round_trip(select.pipeline(), stream.beats());
+        }
         if let Kind::MatrixVector(unit) = &mut module.kind {
             match backend {
                 Backend::Generic => {}
                 Backend::Xc7 => heaps(unit, &streams[input.0]),
-                Backend::Ecp5 => unit.words_read_ahead = unit.search.is_some_and(|s| s.bits > 0),
+                Backend::Ecp5 => pipelined(unit, &streams[input.0]),
             }
             unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
         }
+    }
+}
+
+/// More registers: every processing element has fold and beat to itself, words of thresholds are read a cycle before they are compared, and products of two factors of more than two bits
+/// are made of narrower ones.
+fn pipelined(unit: &mut MatrixVector, input: &Stream) {
+    unit.words_read_ahead = unit.search.is_some_and(|s| s.bits > 0);
+    unit.operands_copied = true;
+    if unit.neuron_folds * unit.synapse_folds == 1
+        || input.encoding.sign == Signedness::Bipolar
+        || input.encoding.bits < 3
+    {
+        return;
+    }
+    let split = |pe: &Pe| -> Vec<(u32, bool)> {
+        let of = |e: &Encoding| match e.sign {
+            Signedness::Bipolar => (0, false),
+            sign => (e.bits, sign == Signedness::Signed),
+        };
+        pe.weight_encodings.iter().map(of).collect()
+    };
+    let joins = |pe: &Pe| pe.reduction.lanes().map(|l| join_levels(split(pe)[l].0)).max().unwrap_or(0);
+    let more = unit.pes.iter().map(joins).max().unwrap_or(0);
+    if more == 0 {
+        return;
+    }
+    unit.tree_levels += more;
+    let levels = unit.tree_levels;
+    // What lies past the vector's end has no weight.
+    let range = |i: usize| input.ranges.get(i).copied().unwrap_or(Range::ZERO);
+    let folds = unit.neuron_folds * unit.synapse_folds;
+    let inputs: Vec<Vec<Range>> =
+        (0..folds).map(|f| (0..input.lanes).map(|l| range(unit.beat_of(f) * input.lanes + l)).collect()).collect();
+    let synapse_folds = unit.synapse_folds;
+    for pe in &mut unit.pes {
+        // The accumulator stays as it is: its width may have been asked for.
+        let plan = Reduction::plan_split(&pe.weights, &inputs, synapse_folds, &split(pe), more, levels);
+        pe.reduction.nodes = plan.nodes;
     }
 }
 

@@ -61,11 +61,13 @@ module snug_add #(
     assign s_axis_tready  = available & s1_axis_tvalid;
     assign s1_axis_tready = available & s_axis_tvalid;
 
+    wire unused_soon;
     snug_credit #(.CREDITS(QUEUE)) credit (
         .aclk(aclk),
         .aresetn(aresetn),
         .take(fire),
         .available(available),
+        .soon(unused_soon),
         .give(m_axis_tvalid & m_axis_tready)
 `ifdef FORMAL
         , .f_count(f_credits)

@@ -15,7 +15,7 @@
 // Latency     1: a credit given at one edge makes available high after it.
 // Throughput  one beat a cycle if CREDITS exceeds the cycles from the edge at which a beat enters the island to the
 //             edge at which it leaves the queue.
-// Paths       none from any input to available, which is a register.
+// Paths       none from any input to available, which is a register; from take and give to soon, for registers of whoever uses it.
 
 `default_nettype none
 
@@ -27,6 +27,7 @@ module snug_credit #(
 
     input  wire take,
     output wire available,
+    output wire soon,        // available after the coming edge, if aresetn is high at it
     input  wire give
 `ifdef FORMAL
     , output wire [31:0] f_count   // credits left, for the claims of whoever uses them
@@ -49,32 +50,52 @@ module snug_credit #(
     // The same number at the width of the register it meets.
     localparam [31:0]      ALL_WIDE = CREDITS;
     localparam [COUNT-1:0] ALL      = ALL_WIDE[COUNT-1:0];
+    localparam [31:0]      BUT_WIDE = CREDITS - 1;
+    localparam [COUNT-1:0] BUT_ONE  = BUT_WIDE[COUNT-1:0];
+    localparam [31:0]      TWO_WIDE = 2;
+    localparam [COUNT-1:0] TWO      = TWO_WIDE[COUNT-1:0];   // 0 where one bit counts: then none is ever taken from it
 
     reg [COUNT-1:0] count_reg, count_next;
     reg             available_reg, available_next;
+    // Kept beside the count, so that what comes late (take, give) goes through no adder and no comparison.
+    reg             one_reg, one_next;   // the count is 1
+    reg             all_reg, all_next;   // the count is CREDITS
 
     wire taken = take & available_reg;
-    wire given = give & (count_reg != ALL);
+    wire given = give & ~all_reg;
 
     assign available = available_reg;
+    assign soon      = available_next;
 
     always @* begin
-        count_next = count_reg;
+        count_next     = count_reg;
+        one_next       = one_reg;
+        all_next       = all_reg;
+        available_next = available_reg | all_reg;   // the first cycle after a reset has all credits
 
-        if (taken & ~given)
-            count_next = count_reg - 1'b1;
-        else if (given & ~taken)
-            count_next = count_reg + 1'b1;
-
-        available_next = (count_next != {COUNT{1'b0}});
+        if (taken & ~given) begin
+            count_next     = count_reg - 1'b1;
+            one_next       = (count_reg == TWO);
+            all_next       = 1'b0;
+            available_next = ~one_reg;
+        end else if (given & ~taken) begin
+            count_next     = count_reg + 1'b1;
+            one_next       = ~available_reg;   // no credit was left
+            all_next       = (count_reg == BUT_ONE);
+            available_next = 1'b1;
+        end
     end
 
     always @(posedge aclk) begin
         count_reg     <= count_next;
+        one_reg       <= one_next;
+        all_reg       <= all_next;
         available_reg <= available_next;
 
         if (!aresetn) begin
             count_reg     <= ALL;
+            one_reg       <= (CREDITS == 1);
+            all_reg       <= 1'b1;
             available_reg <= 1'b0;
         end
     end
@@ -107,6 +128,10 @@ module snug_credit #(
             assert (f_out <= ALL);
             assert (count_reg == ALL - f_out);
             assert (available == (f_ran & (f_out != ALL)));
+            assert (one_reg == (f_count == 32'd1));
+            assert (all_reg == (count_reg == ALL));
+            if (!f_ran)
+                assert (all_reg);
         end
     end
 `endif

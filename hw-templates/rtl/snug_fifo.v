@@ -63,6 +63,9 @@ module snug_fifo #(
     localparam [31:0]      FULL_WIDE = DEPTH;
     localparam [ADDR-1:0]  LAST      = LAST_WIDE[ADDR-1:0];
     localparam [LEVEL-1:0] FULL      = FULL_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] BUT_ONE   = LAST_WIDE[LEVEL-1:0];
+    localparam [31:0]      ONE_WIDE  = 1;
+    localparam [LEVEL-1:0] ONE       = ONE_WIDE[LEVEL-1:0];
 
     reg [WIDTH-1:0] mem [0:DEPTH-1];
 
@@ -94,8 +97,9 @@ module snug_fifo #(
         else if (pop & ~push)
             level_next = level_reg - 1'b1;
 
-        ready_next = (level_next != FULL);
-        valid_next = (level_next != {LEVEL{1'b0}});
+        // The new level is FULL or 0? Each comparison is one of the old level, and what comes late only chooses.
+        ready_next = pop | (push ? (level_reg != BUT_ONE) : (level_reg != FULL));
+        valid_next = push | (pop ? (level_reg != ONE) : valid_reg);
     end
 
     always @(posedge aclk) begin

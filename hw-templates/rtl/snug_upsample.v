@@ -174,11 +174,13 @@ module snug_upsample #(
         data_reg <= mem[read_reg];
     end
 
+    wire unused_soon;
     snug_credit #(.CREDITS(QUEUE)) credit (
         .aclk(aclk),
         .aresetn(aresetn),
         .take(fire),
         .available(available),
+        .soon(unused_soon),
         .give(m_axis_tvalid & m_axis_tready)
 `ifdef FORMAL
         , .f_count(f_credits)

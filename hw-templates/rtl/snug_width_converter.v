@@ -4,7 +4,7 @@
 //             of a vector LAST_UNITS (what is left of the vector, and padding so that it ends in a whole output
 //             beat); a beat out removes OUTPUT_UNITS. Padding lanes carry 0.
 // Cycles      Let `level` be the number of units held. At each edge with aresetn high
-//                 level <= level + appended - removed
+//                 level <= level + appended - removed            (kept as a thermometer, see below)
 //                 s_axis_tready <= (new level + largest append <= CAPACITY)
 //                 m_axis_tvalid <= (new level >= OUTPUT_UNITS)
 //             An edge with aresetn low sets level, the beat counter and both handshake registers to 0.
@@ -53,39 +53,32 @@ module snug_width_converter #(
     endfunction
 
     localparam LARGEST = (LAST_UNITS > INPUT_UNITS) ? LAST_UNITS : INPUT_UNITS;
-    localparam LEVEL   = bits_for(CAPACITY);
+    localparam PLACES  = CAPACITY - LARGEST + 1;   // where a beat may be appended: behind 0 .. PLACES - 1 units
     localparam COUNT   = bits_for(BEATS - 1);
 
-    // The same numbers at the widths of the registers they meet.
-    localparam [31:0]      APPEND_WIDE = INPUT_UNITS;
-    localparam [31:0]      LAST_WIDE   = LAST_UNITS;
-    localparam [31:0]      REMOVE_WIDE = OUTPUT_UNITS;
-    localparam [31:0]      ROOM_WIDE   = CAPACITY - LARGEST;
-    localparam [31:0]      BEAT_WIDE   = BEATS - 1;
-    localparam [LEVEL-1:0] APPEND      = APPEND_WIDE[LEVEL-1:0];
-    localparam [LEVEL-1:0] APPEND_LAST = LAST_WIDE[LEVEL-1:0];
-    localparam [LEVEL-1:0] REMOVE      = REMOVE_WIDE[LEVEL-1:0];
-    localparam [LEVEL-1:0] ROOM        = ROOM_WIDE[LEVEL-1:0];
-    localparam [COUNT-1:0] LAST_BEAT   = BEAT_WIDE[COUNT-1:0];
+    // The number of the beat before the last at the width of the register it meets; never asked for if there is one beat.
+    localparam [31:0]      BEFORE_WIDE = BEATS - 2;
+    localparam [COUNT-1:0] BEFORE_LAST = BEFORE_WIDE[COUNT-1:0];
 
-    reg [CAPACITY*UNIT_WIDTH-1:0] data_reg,  data_next;
-    reg [LEVEL-1:0]               level_reg, level_next;
-    reg [COUNT-1:0]               beat_reg,  beat_next;
-    reg                           ready_reg, ready_next;
-    reg                           valid_reg, valid_next;
+    // The level as a thermometer: bit i is set where more than i units are held. What is asked of it (a whole beat held, room for
+    // a beat, the place of the next one) is a bit or two of it, and push and pop move it by shifts.
+    reg [CAPACITY*UNIT_WIDTH-1:0] data_reg;
+    reg [CAPACITY-1:0]            filled_reg, filled_next;
+    reg [COUNT-1:0]               beat_reg,   beat_next;
+    reg                           last_reg,   last_next;   // the next beat is a vector's last
+    reg                           ready_reg,  ready_next;
 
     wire push = s_axis_tvalid & ready_reg;
-    wire pop  = valid_reg & m_axis_tready;
-    wire last = (beat_reg == LAST_BEAT);
+    wire pop  = m_axis_tvalid & m_axis_tready;
 
     assign s_axis_tready = ready_reg;
-    assign m_axis_tvalid = valid_reg;
+    assign m_axis_tvalid = filled_reg[OUTPUT_UNITS-1];
     assign m_axis_tdata  = data_reg[OUTPUT_UNITS*UNIT_WIDTH-1:0];
 
     // The beat as it is appended: LARGEST units, padding 0.
     wire [LARGEST*UNIT_WIDTH-1:0] whole_beat;
     wire [LARGEST*UNIT_WIDTH-1:0] last_beat;
-    wire [LARGEST*UNIT_WIDTH-1:0] beat = last ? last_beat : whole_beat;
+    wire [LARGEST*UNIT_WIDTH-1:0] beat = last_reg ? last_beat : whole_beat;
 
     genvar unit;
     generate
@@ -103,50 +96,83 @@ module snug_width_converter #(
         end
     endgenerate
 
-    reg [LEVEL-1:0] kept;   // units left after the removal: where the beat is appended
-    integer         place;
+    // Units left after the removal: a beat is appended behind them.
+    wire [CAPACITY-1:0] kept = pop ? filled_reg >> OUTPUT_UNITS : filled_reg;
+
+    // A unit that is held stays, or moves down with a removal. What is not held may be anything: it takes what the beat would put
+    // there, whether one comes or not, so that data waits for neither side's handshake.
+    genvar at;
+    generate
+        for (at = 0; at < CAPACITY; at = at + 1) begin : units
+            localparam FIRST = (at < LARGEST) ? 0 : at - LARGEST + 1;   // places from which a beat reaches here
+            localparam LAST  = (at < PLACES) ? at : PLACES - 1;
+            reg [UNIT_WIDTH-1:0] appended;
+            integer              place;
+            always @* begin
+                appended = beat[(at-FIRST)*UNIT_WIDTH +: UNIT_WIDTH];
+                for (place = FIRST + 1; place <= LAST; place = place + 1)
+                    if (kept[place-1])
+                        appended = beat[(at-place)*UNIT_WIDTH +: UNIT_WIDTH];
+            end
+            wire [UNIT_WIDTH-1:0] next;
+            if (at + OUTPUT_UNITS < CAPACITY) begin : moves
+                assign next = (pop & filled_reg[at+OUTPUT_UNITS])
+                    ? data_reg[(at+OUTPUT_UNITS)*UNIT_WIDTH +: UNIT_WIDTH] : appended;
+            end else begin : top
+                assign next = appended;
+            end
+            always @(posedge aclk)
+                if (pop | ~filled_reg[at])
+                    data_reg[at*UNIT_WIDTH +: UNIT_WIDTH] <= next;
+        end
+    endgenerate
 
     always @* begin
-        data_next  = data_reg;
-        kept       = level_reg;
-        beat_next  = beat_reg;
-
-        if (pop) begin
-            data_next = data_reg >> (OUTPUT_UNITS * UNIT_WIDTH);
-            kept      = level_reg - REMOVE;
-        end
-
-        level_next = kept;
+        filled_next = kept;
+        beat_next   = beat_reg;
+        last_next   = last_reg;
         if (push) begin
-            // Every place at which a beat may be appended; the synthesizer keeps those that `kept` can name.
-            for (place = 0; place <= CAPACITY - LARGEST; place = place + 1)
-                if (kept == place[LEVEL-1:0])
-                    data_next[place*UNIT_WIDTH +: LARGEST*UNIT_WIDTH] = beat;
-            level_next = kept + (last ? APPEND_LAST : APPEND);
-            beat_next  = last ? {COUNT{1'b0}} : beat_reg + 1'b1;
+            filled_next = last_reg ? (kept << LAST_UNITS) | ~({CAPACITY{1'b1}} << LAST_UNITS)
+                                   : (kept << INPUT_UNITS) | ~({CAPACITY{1'b1}} << INPUT_UNITS);
+            beat_next   = last_reg ? {COUNT{1'b0}} : beat_reg + 1'b1;
+            last_next   = (BEATS == 1) | (~last_reg & (beat_reg == BEFORE_LAST));
         end
 
-        ready_next = (level_next <= ROOM);
-        valid_next = (level_next >= REMOVE);
+        ready_next = ~filled_next[PLACES-1];
     end
 
     always @(posedge aclk) begin
-        data_reg  <= data_next;
-        level_reg <= level_next;
-        beat_reg  <= beat_next;
-        ready_reg <= ready_next;
-        valid_reg <= valid_next;
+        filled_reg <= filled_next;
+        beat_reg   <= beat_next;
+        last_reg   <= last_next;
+        ready_reg  <= ready_next;
 
         if (!aresetn) begin
-            level_reg <= {LEVEL{1'b0}};
-            beat_reg  <= {COUNT{1'b0}};
-            ready_reg <= 1'b0;
-            valid_reg <= 1'b0;
+            filled_reg <= {CAPACITY{1'b0}};
+            beat_reg   <= {COUNT{1'b0}};
+            last_reg   <= (BEATS == 1);
+            ready_reg  <= 1'b0;
         end
     end
 
 `ifdef FORMAL
-    assign f_level = {{(32-LEVEL){1'b0}}, level_reg};
+    // The level as a number.
+    localparam LEVEL = bits_for(CAPACITY);
+    localparam [31:0]      APPEND_WIDE   = INPUT_UNITS;
+    localparam [31:0]      LAST_WIDE     = LAST_UNITS;
+    localparam [31:0]      REMOVE_WIDE   = OUTPUT_UNITS;
+    localparam [31:0]      ROOM_WIDE     = CAPACITY - LARGEST;
+    localparam [31:0]      CAPACITY_WIDE = CAPACITY;
+    localparam [31:0]      BEAT_WIDE     = BEATS - 1;
+    localparam [LEVEL-1:0] APPEND        = APPEND_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] APPEND_LAST   = LAST_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] REMOVE        = REMOVE_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] ROOM          = ROOM_WIDE[LEVEL-1:0];
+    localparam [LEVEL-1:0] ALL           = CAPACITY_WIDE[LEVEL-1:0];
+    localparam [COUNT-1:0] LAST_BEAT     = BEAT_WIDE[COUNT-1:0];
+    reg [LEVEL-1:0] f_level_reg;
+    wire            last = (beat_reg == LAST_BEAT);
+    assign f_level = {{(32-LEVEL){1'b0}}, f_level_reg};
     assign f_beat  = {{(32-COUNT){1'b0}}, beat_reg};
     assign f_held  = data_reg;
 
@@ -175,6 +201,7 @@ module snug_width_converter #(
     reg [OUTPUT_UNITS*UNIT_WIDTH-1:0] f_waiting_data;
 
     always @(posedge aclk) begin
+        f_level_reg <= f_level_reg + (push ? f_count : {LEVEL{1'b0}}) - (pop ? REMOVE : {LEVEL{1'b0}});
         if (push)
             f_in <= f_in + f_count;
         if (pop)
@@ -182,33 +209,33 @@ module snug_width_converter #(
         if (push & (f_enters < f_count))
             f_data <= f_is_data ? f_unit : {UNIT_WIDTH{1'b0}};
 
-        f_waiting      <= valid_reg & ~m_axis_tready;
+        f_waiting      <= m_axis_tvalid & ~m_axis_tready;
         f_waiting_data <= m_axis_tdata;
         f_ran          <= aresetn;
 
         if (!aresetn) begin
-            f_live    <= 1'b1;
+            f_live      <= 1'b1;
+            f_level_reg <= {LEVEL{1'b0}};
             f_in      <= {LEVEL{1'b0}};
             f_out     <= {LEVEL{1'b0}};
             f_waiting <= 1'b0;
         end
     end
 
-    localparam [31:0]      CAPACITY_WIDE = CAPACITY;
-    localparam [LEVEL-1:0] ALL           = CAPACITY_WIDE[LEVEL-1:0];
-
     always @* begin
         if (f_live) begin
-            assert (level_reg <= ALL);
-            assert (level_reg == f_in - f_out);
+            assert (f_level_reg <= ALL);
+            assert (f_level_reg == f_in - f_out);
+            assert (filled_reg == ~({CAPACITY{1'b1}} << f_level_reg));
             assert (beat_reg <= LAST_BEAT);
-            assert (valid_reg == (level_reg >= REMOVE));
-            assert (ready_reg == (f_ran & (level_reg <= ROOM)));
+            assert (last_reg == last);
+            assert (m_axis_tvalid == (f_level_reg >= REMOVE));
+            assert (ready_reg == (f_ran & (f_level_reg <= ROOM)));
             if (f_waiting) begin
-                assert (valid_reg);
+                assert (m_axis_tvalid);
                 assert (m_axis_tdata == f_waiting_data);
             end
-            if (f_ahead < level_reg)
+            if (f_ahead < f_level_reg)
                 assert (data_reg[f_ahead*UNIT_WIDTH +: UNIT_WIDTH] == f_data);
         end
     end

@@ -347,11 +347,13 @@ module snug_window #(
         fill_reg <= (PADDED != 0) ? outside : 1'b0;
     end
 
+    wire unused_soon;
     snug_credit #(.CREDITS(QUEUE)) credit (
         .aclk(aclk),
         .aresetn(aresetn),
         .take(fire),
         .available(available),
+        .soon(unused_soon),
         .give(m_axis_tvalid & m_axis_tready)
 `ifdef FORMAL
         , .f_count(f_credits)

@@ -147,8 +147,8 @@ pub struct Rom {
 pub struct Product {
     /// Register name.
     pub name: String,
-    /// Input lane.
-    pub lane: usize,
+    /// What its operands are called behind their `x` and `w`.
+    pub suffix: String,
     /// `"signed "` or empty.
     pub sign: String,
     /// Bits.
@@ -257,6 +257,8 @@ pub struct MatrixVector {
     pub delays: Vec<Delay>,
     /// Whether sums are accumulated.
     pub accumulate: bool,
+    /// Whether each processing element has a copy of fold and beat.
+    pub copied: bool,
     /// Names of the neuron fold ports.
     pub channel_ports: Vec<String>,
     /// Module of the array that makes all sums, or empty.
@@ -433,6 +435,12 @@ pub struct LabelSelect {
     pub levels: usize,
     /// Bits of a class value.
     pub value_bits: usize,
+    /// Cycles to the winner of a beat.
+    pub winner: usize,
+    /// How class values are made step by step, if they are.
+    pub steps: Option<ClassSteps>,
+    /// Whether the winner of a beat is above the best so far: an expression.
+    pub greater: String,
     /// One class value per lane.
     pub values: Vec<ClassValue>,
     /// Compare tree.
@@ -441,6 +449,51 @@ pub struct LabelSelect {
     pub root: String,
     /// Claims, under `ifdef FORMAL`.
     pub formal: String,
+}
+
+/// Class values step by step.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassSteps {
+    /// Cycles at which the number of the beat is needed, from 2 on.
+    pub beats: Vec<usize>,
+    /// The last of them: that of the class value.
+    pub value: usize,
+    /// Lanes.
+    pub lanes: Vec<ClassLane>,
+}
+
+/// The steps of one lane.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassLane {
+    /// Lane.
+    pub index: usize,
+    /// Whether its multiplier is read into a register.
+    pub multiplier: bool,
+    /// Whether its offset is.
+    pub offset: bool,
+    /// Whether its code is.
+    pub reads: bool,
+    /// What is added to the offset for terms that are complemented.
+    pub lack: Word,
+    /// Registers of the terms, if products take a cycle.
+    pub products: Vec<ClassAdder>,
+    /// Registers of each adder level.
+    pub levels: Vec<Vec<ClassAdder>>,
+    /// The class value: a register or expression.
+    pub value: String,
+    /// Index of the class.
+    pub class: String,
+}
+
+/// A register and what goes into it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassAdder {
+    /// Register.
+    pub name: String,
+    /// Expression.
+    pub value: String,
+    /// What `<name>_factor` is, if the expression multiplies with it.
+    pub factor: String,
 }
 
 /// The class value of one lane.
@@ -478,6 +531,8 @@ pub struct Compare {
     pub left: String,
     /// Suffix of the other operand; empty for a node that only waits.
     pub right: String,
+    /// Whether the right one is above the left one, where comparison and choice are apart.
+    pub greater: String,
 }
 
 /// `top.v.tera`: streams, modules, frame counters.

@@ -304,6 +304,14 @@ pub struct UnitFormal {
     pub stages: usize,
     /// Whether sums are accumulated.
     pub accumulator: bool,
+    /// 1 if processing elements have copies of fold and beat, a cycle later; else 0.
+    pub copied: usize,
+    /// The processing elements with a copy of the beat.
+    pub copies: Vec<usize>,
+    /// Those with a copy of the fold.
+    pub fold_copies: Vec<usize>,
+    /// Bits of a beat in.
+    pub x_bits: usize,
     /// Neuron fold ports.
     pub channels: Vec<String>,
     /// Watcher of the input stream.

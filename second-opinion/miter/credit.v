@@ -40,11 +40,15 @@ module miter #(
     // more than i credits are in use.
     wire [COUNT-1:0]   our_count;
     wire [CREDITS+1:0] their_used;
+    wire               our_one, our_all;
 
     always @*
         if (live) begin
             assert (our_count <= CREDITS);
+            assert (our_one == (our_count == 1));
+            assert (our_all == (our_count == CREDITS));
             assert (!(our_available & (our_count == 0)));
+            assert (our_available | our_all | (our_count == 0));
             assert (their_used[0]);
             assert (!their_used[CREDITS+1]);
         end

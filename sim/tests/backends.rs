@@ -7,6 +7,7 @@ use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Kind, Output};
 use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower_with};
+use generator::reduction::Operation;
 use generator::target::{Backend, retarget};
 use ndarray::Array2;
 use quantizer::testing::{Limits, conv_network, inputs, network};
@@ -96,6 +97,12 @@ fn xc7_is_cycle_exact_for_images() {
     assert!(built == 3 && heaps > 2, "{built} networks, {heaps} units with heaps");
 }
 
+/// Whether the unit makes products of parts of its weights.
+fn in_parts(module: &generator::dataflow::Module) -> bool {
+    let part = |n: &generator::reduction::Node| matches!(n.operation, Operation::Join { .. });
+    matches!(&module.kind, Kind::MatrixVector(u) if u.pes.iter().any(|pe| pe.reduction.nodes.iter().any(part)))
+}
+
 #[test]
 fn ecp5_is_cycle_exact() {
     let Ok(tool) = find(Tool::Verilator) else {
@@ -103,18 +110,29 @@ fn ecp5_is_cycle_exact() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let mut read_ahead = 0;
-    for seed in 0..4u64 {
-        let network = network(seed + 500, Limits { layers: 3, width: 14, bits: 4 });
-        let folding = FoldingRequest::Interval([1, 9, 30, 64][seed as usize]);
-        let options = LowerOptions { folding, top: None, output: Output::Logits };
+    let (mut read_ahead, mut parts, mut labels) = (0, 0, 0);
+    for seed in 0..5u64 {
+        let network = network(seed + 500, Limits { layers: 3, width: 14, bits: [4, 4, 6, 4, 8][seed as usize] });
+        let folding = FoldingRequest::Interval([1, 9, 30, 64, 40][seed as usize]);
+        let output = if network.label_grid.is_ok() { Output::Label } else { Output::Logits };
+        let options = LowerOptions { folding, top: None, output };
         let mut dataflow = lower_with(&network, &options, AccumulatorRule::Channel).unwrap();
         retarget(&mut dataflow, Backend::Ecp5);
-        read_ahead +=
-            dataflow.modules.iter().filter(|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead)).count();
+        let count =
+            |what: &dyn Fn(&generator::dataflow::Module) -> bool| dataflow.modules.iter().filter(|m| what(m)).count();
+        read_ahead += count(&|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead));
+        parts += count(&in_parts);
+        labels += count(&|m| matches!(m.kind, Kind::LabelSelect(_)));
         let x = inputs(&network, seed, 9);
-        let expected = golden::run(&network, x.view()).unwrap();
+        let mut expected = golden::run(&network, x.view()).unwrap();
+        if let (Output::Label, Ok(grid)) = (output, &network.label_grid) {
+            let labels: Vec<i64> = golden::label(expected.view(), grid).into_iter().map(|l| l as i64).collect();
+            expected = Array2::from_shape_vec((labels.len(), 1), labels).unwrap();
+        }
         check(&tool, &dataflow, &x, &expected, seed, folder.path());
     }
-    assert!(read_ahead > 3, "{read_ahead} units read words ahead");
+    assert!(
+        read_ahead > 3 && parts > 2 && labels > 1,
+        "{read_ahead} read words ahead, {parts} in parts, {labels} labels"
+    );
 }

@@ -1,6 +1,7 @@
 //! The claims of convolution's modules: proved on small random networks as printed, broken where something in the Verilog is wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -106,7 +107,9 @@ fn proved(
     // Fixed modules' claims stand in modules of their own.
     let own = matches!(found.kind, Kind::MatrixVector(_) | Kind::Map(_));
     let module = Some(format!("{}_{}{}", design.top, found.name, if own { "" } else { "_claims" }));
-    let options = Options { jobs: 1, timeout: Duration::from_secs(300), work: folder.join("proof"), module };
+    // No processing element is proved here, and only they have cover runs.
+    let (work, witnesses) = (folder.join("proof"), BTreeMap::new());
+    let options = Options { jobs: 1, timeout: Duration::from_secs(300), work, module, witnesses };
     prove(yosys, folder, &names, &options, &|_, _, _| {}).unwrap()
 }
 

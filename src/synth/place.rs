@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use sim::nextpnr::{self, Device, Routed};
+use sim::nextpnr::{self, Device, Routed, Share};
 use sim::tools::{self, Found, Tool};
 use sim::yosys::{Job, Synthesis, synthesize};
 
@@ -21,6 +21,16 @@ struct Report<'a> {
     #[serde(flatten)]
     synthesis: &'a Synthesis,
     pnr: &'a Routed,
+    critical_path: Vec<LayerShare<'a>>,
+}
+
+/// A layer's part in the critical path.
+#[derive(Serialize)]
+struct LayerShare<'a> {
+    /// The layer; none for the top itself.
+    layer: Option<&'a str>,
+    #[serde(flatten)]
+    share: &'a Share,
 }
 
 /// Maps for ecp5, places and routes.
@@ -51,10 +61,13 @@ pub fn run(args: &Args, yosys: &Found, mut job: Job, console: &Console) -> Resul
         (synthesis, nextpnr::route(&nextpnr, &job)?)
     };
     synthesis.fmax_mhz = Some(routed.fmax_mhz);
+    let layers = layers(args)?;
     if console.json {
-        console.print_json("snug.synth/1", Report { synthesis: &synthesis, pnr: &routed })?;
+        let layer = |instance: &str| layers.get(instance).map(String::as_str);
+        let critical_path =
+            routed.by_instance.iter().map(|share| LayerShare { layer: layer(&share.instance), share }).collect();
+        console.print_json("snug.synth/1", Report { synthesis: &synthesis, pnr: &routed, critical_path })?;
     } else {
-        let layers = layers(args)?;
         console.print(super::text(&synthesis))?;
         console.print(text(&synthesis, &routed, &layers))?;
     }

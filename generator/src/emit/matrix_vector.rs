@@ -15,7 +15,7 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
     let several = unit.neuron_folds > 1;
     let accumulate = unit.synapse_folds > 1;
     // Cycles from a fold to its sum, and to the value that thresholds see.
-    let sum = 2 + unit.tree_levels;
+    let sum = unit.sum_cycles();
     let value = sum + usize::from(accumulate);
     let range = |bits: usize| if bits > 1 { format!("[{}:0] ", bits - 1) } else { String::new() };
     let delay = |name: &str, width: usize, cycles, reset, source: &str| Delay {
@@ -92,6 +92,7 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
         unused: unused.join(", "),
         delays,
         accumulate,
+        copied: unit.operands_copied,
         channel_ports,
         array: unit.array.as_ref().map_or_else(String::new, |_| format!("{name}_array")),
         sums_bits: unit.array.as_ref().map_or(0, Unrolled::output_bits),
@@ -100,7 +101,7 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
                 module: format!("{name}_pe{p}"),
                 fold: has_rom(&unit.pes[p]),
                 x: unit.array.as_ref().map_or_else(
-                    || "x_reg".to_owned(),
+                    || if unit.operands_copied { format!("x{p}") } else { "x_reg".to_owned() },
                     |a| {
                         let low: usize = a.outputs[..p].iter().map(|o| o.bits.len()).sum();
                         format!("sums[{}:{low}]", low + a.outputs[p].bits.len() - 1)

@@ -9,7 +9,7 @@ use super::search;
 use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Stream};
 use crate::heap::Wire;
 use crate::names::comment;
-use crate::reduction::{Node, Operation};
+use crate::reduction::{Node, Operation, WeightPart};
 
 /// The context of processing element `index`.
 pub fn context(
@@ -24,24 +24,15 @@ pub fn context(
     let folds = pe.weights.len();
     let plan = &pe.reduction;
     let mut unused = Vec::new();
-    let lanes: Vec<usize> = plan
-        .nodes
-        .iter()
-        .filter_map(|n| match n.operation {
-            Operation::Product { lane } => Some(lane),
-            _ => None,
-        })
-        .collect();
+    let lanes: Vec<usize> = plan.lanes().collect();
     let layout = Layout::of(pe, &lanes);
     let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
         bits: layout.bits,
         cases: cases(counter_bits(folds - 1), layout.bits, pe.weights.iter().map(|w| layout.word(w))),
     });
     let mut products: Vec<Product> =
-        lanes.iter().enumerate().map(|(i, &lane)| product(pe, &plan.nodes[i], lane, &layout, input.encoding)).collect();
+        plan.nodes.iter().filter_map(|node| product(pe, node, &layout, input.encoding)).collect();
     let mut adders = adders(&plan.nodes, unit.tree_levels);
-    // Operands may be cut to their product's width, and lanes without a weight are not read at all.
-    let width = |i: usize| plan.nodes[i].width();
     let sum = unit.array.as_ref().map(|a| &a.outputs[index]);
     let mut heap = String::new();
     if let Some(sum) = sum {
@@ -61,10 +52,18 @@ pub fn context(
             unused.push("weights_reg");
         }
     } else {
-        if lanes.len() < input.lanes || (0..lanes.len()).any(|i| width(i) < input.encoding.bits) {
+        // Operands may be cut to their product's width, and lanes without a weight are not read at all.
+        let narrower = |bits: &dyn Fn(usize, Option<WeightPart>) -> u32| {
+            plan.nodes.iter().any(|n| match n.operation {
+                Operation::Product { lane } => n.width() < bits(lane, None),
+                Operation::Digit { lane, part } => n.width() < bits(lane, Some(part)),
+                _ => false,
+            })
+        };
+        if lanes.len() < input.lanes || narrower(&|_, _| input.encoding.bits) {
             unused.push("x");
         }
-        if rom.is_some() && lanes.iter().enumerate().any(|(i, &l)| width(i) < pe.weight_encodings[l].bits) {
+        if rom.is_some() && narrower(&|lane, part| part.map_or(pe.weight_encodings[lane].bits, |p| p.bits)) {
             unused.push("weights_reg");
         }
     }
@@ -100,7 +99,7 @@ pub fn context(
     // A sum can be narrower than its operands, where their intervals lie on opposite sides of 0.
     let cut: Vec<String> = (0..plan.nodes.len())
         .filter(|_| pe.heap.is_none() && unit.array.is_none())
-        .filter(|&o| plan.nodes.iter().any(|n| reads(n, o) && n.width() < plan.nodes[o].width()))
+        .filter(|&o| plan.nodes.iter().any(|n| read_bits(n, o).is_some_and(|bits| bits < plan.nodes[o].width())))
         .map(|o| node_name(&plan.nodes, o))
         .collect();
     unused.extend(cut.iter().map(String::as_str));
@@ -211,24 +210,35 @@ impl Layout {
     }
 }
 
-fn product(pe: &Pe, node: &Node, lane: usize, layout: &Layout, input: Encoding) -> Product {
-    let encoding = pe.weight_encodings[lane];
+fn product(pe: &Pe, node: &Node, layout: &Layout, input: Encoding) -> Option<Product> {
+    let (lane, part) = match node.operation {
+        Operation::Product { lane } => (lane, None),
+        Operation::Digit { lane, part } => (lane, Some(part)),
+        _ => return None,
+    };
+    let encoding = part.map_or(pe.weight_encodings[lane], part_encoding);
     let width = node.width();
     let x = field("x", lane * input.bits as usize, input, width);
-    let name = format!("p{lane}");
+    let name = product_name(lane, part);
+    let suffix = name[1..].to_owned();
     let constant = pe.weights.len() == 1;
-    let low = layout.low(lane);
+    let low = layout.low(lane) + part.map_or(0, |p| p.low as usize);
     let (weight, value) = if constant {
-        (format!("{width}'h{}", word(pe.weights[0][lane], width).bits), format!("x{lane} * w{lane}"))
+        (format!("{width}'h{}", word(pe.weights[0][lane], width).bits), format!("x{suffix} * w{suffix}"))
     } else if encoding.sign == Signedness::Bipolar {
-        (String::new(), format!("weights_reg[{low}] ? x{lane} : -x{lane}"))
+        (String::new(), format!("weights_reg[{low}] ? x{suffix} : -x{suffix}"))
     } else {
-        (field("weights_reg", low, encoding, width), format!("x{lane} * w{lane}"))
+        (field("weights_reg", low, encoding, width), format!("x{suffix} * w{suffix}"))
     };
     // Signed operands let a synthesizer see the sign extension for what it is.
     let signed = node.signed() || input.sign != Signedness::Unsigned || encoding.sign != Signedness::Unsigned;
     let sign = if signed { "signed ".to_owned() } else { String::new() };
-    Product { name, lane, sign, width: width as usize, x, weight, value, interval: node.interval.to_string() }
+    Some(Product { name, suffix, sign, width: width as usize, x, weight, value, interval: node.interval.to_string() })
+}
+
+/// How a part of a weight stands in a ROM word.
+pub(super) fn part_encoding(part: WeightPart) -> Encoding {
+    Encoding { bits: part.bits, sign: if part.signed { Signedness::Signed } else { Signedness::Unsigned } }
 }
 
 fn adders(nodes: &[Node], levels: usize) -> Vec<Vec<Adder>> {
@@ -244,7 +254,20 @@ fn adders(nodes: &[Node], levels: usize) -> Vec<Vec<Adder>> {
                     let value = match n.operation {
                         Operation::Add { left, right } => format!("{} + {}", operand(left), operand(right)),
                         Operation::Delay { of } => operand(of),
-                        Operation::Product { lane } => format!("p{lane}"),
+                        Operation::Join { low, high, shift, .. } => {
+                            let node = &nodes[high];
+                            let high = resize(
+                                &node_name(nodes, high),
+                                node.width(),
+                                node.signed(),
+                                n.width().saturating_sub(shift).max(1),
+                            );
+                            let high = format!("{{{high}, {shift}'d0}}");
+                            // A sum that is narrower than the shift has nothing of the upper part.
+                            if n.width() > shift { format!("{} + {high}", operand(low)) } else { operand(low) }
+                        }
+                        // Those of stage 0, which is no adder level.
+                        Operation::Product { .. } | Operation::Digit { .. } => node_name(nodes, i),
                     };
                     let interval = n.interval.to_string();
                     Adder { name: node_name(nodes, i), width: n.width() as usize, value, interval }
@@ -255,20 +278,33 @@ fn adders(nodes: &[Node], levels: usize) -> Vec<Vec<Adder>> {
         .collect()
 }
 
-fn reads(node: &Node, operand: usize) -> bool {
+/// How many bits of `operand` the node reads, if it reads it.
+fn read_bits(node: &Node, operand: usize) -> Option<u32> {
     match node.operation {
-        Operation::Add { left, right } => left == operand || right == operand,
-        Operation::Delay { of } => of == operand,
-        Operation::Product { .. } => false,
+        Operation::Add { left, right } => (left == operand || right == operand).then(|| node.width()),
+        Operation::Delay { of } => (of == operand).then(|| node.width()),
+        Operation::Join { low, .. } if low == operand => Some(node.width()),
+        Operation::Join { high, shift, .. } => (high == operand).then(|| node.width().saturating_sub(shift)),
+        Operation::Product { .. } | Operation::Digit { .. } => None,
     }
 }
 
-/// `p<lane>` for products, `s<level>_<number in level>` for adders.
+/// `p<lane>`, with the lowest bit of the weight's part behind it where it is a part.
+fn product_name(lane: usize, part: Option<WeightPart>) -> String {
+    match part {
+        Some(part) => format!("p{lane}_{}", part.low),
+        None => format!("p{lane}"),
+    }
+}
+
+/// Products by [`product_name`], `j<level>_<lane>_<lowest bit>` for what joins them, `s<level>_<number in level>` for the others.
 pub(super) fn node_name(nodes: &[Node], index: usize) -> String {
+    let stage = nodes[index].stage;
     match nodes[index].operation {
-        Operation::Product { lane } => format!("p{lane}"),
+        Operation::Product { lane } => product_name(lane, None),
+        Operation::Digit { lane, part } => product_name(lane, Some(part)),
+        Operation::Join { lane, part, .. } => format!("j{stage}_{lane}_{}", part.low),
         _ => {
-            let stage = nodes[index].stage;
             let number = nodes[..index].iter().filter(|n| n.stage == stage).count();
             format!("s{stage}_{number}")
         }

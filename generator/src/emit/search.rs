@@ -44,7 +44,15 @@ pub fn stages(
             // Names of what is compared: the registers behind the read, or what is read.
             let read = if ahead { "_read" } else { "" };
             let memory = if words.is_empty() { "" } else { read };
-            let hit = format!("(compared{k} >= word{k}{memory})");
+            let hit = if ahead {
+                format!(
+                    "({} >= {})",
+                    unsigned(&format!("compared{k}"), word_bits),
+                    unsigned(&format!("word{k}{memory}"), word_bits)
+                )
+            } else {
+                format!("(compared{k} >= word{k}{memory})")
+            };
             let before = k.checked_sub(1).map_or_else(String::new, |b| format!("value{b}{read}"));
             Stage {
                 index: k,
@@ -60,6 +68,16 @@ pub fn stages(
             }
         })
         .collect()
+}
+
+/// A two's complement number as an unsigned one that compares alike: its sign is complemented. A carry chain then says the result
+/// with its last carry alone, where signed numbers need the carry before it as well, outside of the chain.
+pub fn unsigned(name: &str, bits: u32) -> String {
+    match bits {
+        1 => format!("~{name}"),
+        2 => format!("{{~{name}[1], {name}[0]}}"),
+        _ => format!("{{~{name}[{}], {name}[{}:0]}}", bits - 1, bits - 2),
+    }
 }
 
 /// The code for a finished count named `count`, whose bits are complemented where `falling` (an expression) is 1.

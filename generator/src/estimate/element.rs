@@ -41,6 +41,20 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
                     cost
                 };
             }
+            Operation::Digit { lane, part } => {
+                let words: Vec<u64> = pe.weights.iter().map(|w| part.of(w[lane]) as u64 & mask(part.bits)).collect();
+                memory.extend(columns(&words, part.bits));
+                memory_bits += u64::from(part.bits);
+                let sign = if part.signed { Signedness::Signed } else { Signedness::Unsigned };
+                products += product(input, Encoding { bits: part.bits, sign }, node);
+            }
+            Operation::Join { low, high, shift, .. } => {
+                // The lowest bits of the lower part go by.
+                let low = operand(&nodes[low]);
+                let low = Operand { bits: low.bits.saturating_sub(shift), ..low };
+                let cost = logic::adder(low, operand(&nodes[high]), node.width().saturating_sub(shift).max(1));
+                products += cost.with_ff(u64::from(shift.min(node.width())));
+            }
             Operation::Add { left, right } => {
                 tree += logic::adder(operand(&nodes[left]), operand(&nodes[right]), node.width());
             }
@@ -124,6 +138,12 @@ fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
     let Some(search) = unit.search else { return Cost::default() };
     let value = u64::from(pe.reduction.accumulator_bits);
     let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);
+    if unit.words_read_ahead {
+        // Value, word and count once more behind each read.
+        let bits = u64::from(search.bits);
+        let words = if pe.words.len() > 1 { bits } else { bits.saturating_sub(1) };
+        cost.ff += bits * value + words * u64::from(pe.word_bits) + bits * bits.saturating_sub(1) / 2;
+    }
     // The value goes along with the stages but the last.
     cost.ff += value * u64::from(search.bits).saturating_sub(1);
     let (falling, rising) = (pe.words.iter().any(|w| w.falling), pe.words.iter().any(|w| !w.falling));

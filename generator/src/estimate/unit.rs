@@ -48,6 +48,10 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
         memory += fixed::memory(width, synapses, 1);
         memory += Cost::lut(width + 1);
     }
+    if unit.operands_copied {
+        let fold = if neurons * synapses > 1 { bits_for(neurons * synapses - 1) } else { 0 };
+        memory = memory.with_ff(unit.pe as u64 * (width + fold));
+    }
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, Cost::lut(UNIT))]));
     if let Some(array) = &unit.array {
         let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
@@ -57,7 +61,7 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
         all.push(place.own(&format!("_pe{p}"), element::parts(pe, unit, place.input.encoding)));
     }
     place.island((neurons, synapses), unit.queue_depth, all);
-    let sum = 2 + unit.tree_levels;
+    let sum = unit.sum_cycles();
     let value = sum + usize::from(synapses > 1);
     if synapses > 1 {
         place.delay(1, sum, true, all);

@@ -64,7 +64,8 @@ fn mistakes_are_refuted() {
         return;
     }
     let mutants = [
-        (FIFO, "snug_fifo", "(level_next != FULL)", "(level_next != FULL - 1'b1)"),
+        (FIFO, "snug_fifo", "(level_reg != BUT_ONE)", "(level_reg != FULL)"),
+        (FIFO, "snug_fifo", "(level_reg != ONE)", "1'b1"),
         (FIFO, "snug_fifo", "if (push & ~pop)", "if (push)"),
         (FIFO, "snug_fifo", "read_next = (read_reg == LAST)", "read_next = (read_reg == LAST - 1'b1)"),
         (FIFO, "snug_fifo", "mem[write_reg] <= s_axis_tdata", "mem[read_reg] <= s_axis_tdata"),
@@ -73,7 +74,8 @@ fn mistakes_are_refuted() {
         (SKID, "snug_skid", "held_reg ? held_data_reg : s_axis_tdata", "s_axis_tdata"),
         (SKID, "snug_skid", "m_axis_tready | ~valid_reg", "m_axis_tready"),
         (SKID, "snug_skid", "ready_next = ~held_next", "ready_next = ~held_reg"),
-        (CREDIT, "snug_credit", "give & (count_reg != ALL)", "give"),
+        (CREDIT, "snug_credit", "give & ~all_reg", "give"),
+        (CREDIT, "snug_credit", "available_next = ~one_reg", "available_next = 1'b1"),
         (CREDIT, "snug_credit", "if (taken & ~given)", "if (taken)"),
         (CREDIT, "snug_credit", "count_reg     <= ALL;", "count_reg     <= ALL - 1'b1;"),
     ];

@@ -77,6 +77,8 @@ impl Pair {
             parameters: format!("-set CREDITS {CREDITS} -set COUNT {}", usize::BITS - CREDITS.leading_zeros()),
             ties: vec![
                 ("our_count", vec!["ours.count_reg".into()]),
+                ("our_one", vec!["ours.one_reg".into()]),
+                ("our_all", vec!["ours.all_reg".into()]),
                 ("their_used", (0..PLACES).rev().map(|i| format!("theirs.used${i}$q")).collect()),
             ],
         }
@@ -176,7 +178,7 @@ fn mistakes_are_refuted() {
         assert_eq!(pair.differ(pair.ours), Verdict::Open);
     }
     let mutants = [
-        (&fifo, "(level_next != FULL)", "(level_next != FULL - 1'b1)"),
+        (&fifo, "(level_reg != BUT_ONE)", "(level_reg != FULL)"),
         (&fifo, "if (push & ~pop)", "if (push)"),
         (&fifo, "write_next = (write_reg == LAST)", "write_next = (write_reg == LAST - 1'b1)"),
         (&fifo, "mem[write_reg] <= s_axis_tdata", "mem[read_reg] <= s_axis_tdata"),
@@ -185,7 +187,7 @@ fn mistakes_are_refuted() {
         (&skid, "held_data_next = s_axis_tdata;", "held_data_next = held_data_reg;"),
         (&skid, "ready_next = ~held_next", "ready_next = ~held_reg"),
         (&skid, "            held_reg  <= 1'b0;\n", ""),
-        (&credit, "give & (count_reg != ALL)", "give"),
+        (&credit, "give & ~all_reg", "give"),
         (&credit, "if (taken & ~given)", "if (taken)"),
         (&credit, "count_reg     <= ALL;", "count_reg     <= ALL - 1'b1;"),
     ];

@@ -117,19 +117,23 @@ impl<'a> Arithmetic<'a> {
             let bits = pe.reduction.accumulator_bits;
             let mut accumulator = 0i64;
             for fold in 0..self.unit.synapse_folds {
-                let product = |lane: usize| {
+                let factors = |lane: usize| {
                     let column = fold * self.unit.simd + lane;
                     match &self.store {
-                        Store::Words16(s) => s.product(neuron, column, index),
-                        Store::Words32(s) => s.product(neuron, column, index),
-                        Store::Words64(s) => s.product(neuron, column, index),
+                        Store::Words16(s) => s.factors(neuron, column, index),
+                        Store::Words32(s) => s.factors(neuron, column, index),
+                        Store::Words64(s) => s.factors(neuron, column, index),
                     }
+                };
+                let product = |lane: usize| {
+                    let (weight, x) = factors(lane);
+                    weight * x
                 };
                 let mut trap = |node, value, bits, became| {
                     self.overflows.push(Overflow { pe: index, fold, node, value, bits, became });
                 };
                 let sum = if self.narrow_tree[index] {
-                    tree_sum(&pe.reduction.nodes, product, |node, value, bits, became| {
+                    tree_sum(&pe.reduction.nodes, factors, |node, value, bits, became| {
                         trap(Some(node), value, bits, became)
                     })
                 } else {
@@ -206,10 +210,11 @@ impl<W: Words> Sums<W> {
         self.x[at..at + beat.len()].iter_mut().zip(beat).for_each(|(place, &value)| *place = W::pack([value; BLOCK]));
     }
 
-    fn product(&self, neuron: usize, column: usize, pe: usize) -> i64 {
+    /// The weight, and the input that it is multiplied with.
+    fn factors(&self, neuron: usize, column: usize, pe: usize) -> (i64, i64) {
         let (columns, blocks) = (self.x.len(), self.pe.div_ceil(BLOCK));
         let block = self.weights[(neuron * blocks + pe / BLOCK) * columns + column];
-        block.unpack()[pe % BLOCK] * self.x[column].unpack()[0]
+        (block.unpack()[pe % BLOCK], self.x[column].unpack()[0])
     }
 
     /// Sums of all elements; false if a prefix left its register's limits.
@@ -241,11 +246,19 @@ impl<W: Words> Sums<W> {
 }
 
 /// The tree register by register, each cut to its width.
-fn tree_sum(nodes: &[Node], product: impl Fn(usize) -> i64, mut trap: impl FnMut(usize, i64, u32, i64)) -> i64 {
+fn tree_sum(nodes: &[Node], factors: impl Fn(usize) -> (i64, i64), mut trap: impl FnMut(usize, i64, u32, i64)) -> i64 {
     let mut values = vec![0i64; nodes.len()];
     for (i, node) in nodes.iter().enumerate() {
         let value = match node.operation {
-            Operation::Product { lane } => product(lane),
+            Operation::Product { lane } => {
+                let (weight, x) = factors(lane);
+                weight * x
+            }
+            Operation::Digit { lane, part } => {
+                let (weight, x) = factors(lane);
+                part.of(weight) * x
+            }
+            Operation::Join { low, high, shift, .. } => values[low] + (values[high] << shift),
             Operation::Add { left, right } => values[left] + values[right],
             Operation::Delay { of } => values[of],
         };
@@ -270,25 +283,25 @@ fn tree_is_wide_enough(unit: &MatrixVector, pe: &Pe, input: &Stream) -> bool {
         if node.signed() { r.signed_width() <= node.width() } else { r.lo >= 0 && r.width() <= node.width() }
     };
     // Lanes that the plan dropped must have nothing to add.
-    let planned: Vec<usize> = nodes
-        .iter()
-        .filter_map(|n| match n.operation {
-            Operation::Product { lane } => Some(lane),
-            _ => None,
-        })
-        .collect();
+    let planned: Vec<usize> = pe.reduction.lanes().collect();
     (0..pe.weights.len()).all(|fold| {
         let beat = unit.beat_of(fold);
-        let product = |lane: usize| {
+        let weight = |lane: usize| {
             let e = pe.weight_encodings[lane];
-            let w = e.decode(e.encode(pe.weights[fold][lane]));
+            e.decode(e.encode(pe.weights[fold][lane]))
+        };
+        let scaled = |lane: usize, w: i64| {
             let r = input.ranges.get(beat * unit.simd + lane).copied().unwrap_or(Range::ZERO);
             Range { lo: (w * r.lo).min(w * r.hi), hi: (w * r.lo).max(w * r.hi) }
         };
         let mut ranges: Vec<Range> = Vec::with_capacity(nodes.len());
         let wide = nodes.iter().all(|node| {
             let range = match node.operation {
-                Operation::Product { lane } => product(lane),
+                Operation::Product { lane } => scaled(lane, weight(lane)),
+                // Parts of one product: their sum has the whole one's range, whatever theirs would allow.
+                Operation::Digit { lane, part } | Operation::Join { lane, part, .. } => {
+                    scaled(lane, part.of(weight(lane)))
+                }
                 Operation::Add { left, right } => {
                     Range { lo: ranges[left].lo + ranges[right].lo, hi: ranges[left].hi + ranges[right].hi }
                 }
@@ -297,7 +310,7 @@ fn tree_is_wide_enough(unit: &MatrixVector, pe: &Pe, input: &Stream) -> bool {
             ranges.push(range);
             holds(node, range)
         });
-        wide && (0..unit.simd).all(|lane| planned.contains(&lane) || product(lane) == Range::ZERO)
+        wide && (0..unit.simd).all(|lane| planned.contains(&lane) || scaled(lane, weight(lane)) == Range::ZERO)
     })
 }
 

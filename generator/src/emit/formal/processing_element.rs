@@ -6,7 +6,7 @@ use quantizer::datatype::Range;
 use super::{Tables, protocol, vector_range};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
 use crate::emit::expression::{counter_bits, field, resize, word};
-use crate::emit::processing_element::{Layout, has_rom, node_name};
+use crate::emit::processing_element::{Layout, has_rom, node_name, part_encoding};
 use crate::reduction::{Node, Operation, fold_intervals};
 
 /// The context of the claims of processing element `index` of the unit called `unit_name`.
@@ -110,11 +110,9 @@ fn weights(pe: &Pe, fold_bits: usize, tables: &mut Tables) -> String {
     if !has_rom(pe) {
         return String::new();
     }
-    let lanes = pe.reduction.nodes.iter().filter_map(|n| match n.operation {
-        Operation::Product { lane } => Some(lane),
-        _ => None,
-    });
-    let mut fields: Vec<String> = lanes
+    let mut fields: Vec<String> = pe
+        .reduction
+        .lanes()
         .map(|lane| {
             let encoding = pe.weight_encodings[lane];
             let words: Vec<i64> = pe.weights.iter().map(|w| encoding.encode(w[lane]) as i64).collect();
@@ -174,15 +172,9 @@ fn interval(tables: &mut Tables, ranges: &[Range], bits: usize, index: &str, ind
 
 fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tables: &mut Tables) -> Vec<FormalNode> {
     let nodes = &pe.reduction.nodes;
-    let lanes: Vec<usize> = nodes
-        .iter()
-        .filter_map(|n| match n.operation {
-            Operation::Product { lane } => Some(lane),
-            _ => None,
-        })
-        .collect();
+    let lanes: Vec<usize> = pe.reduction.lanes().collect();
     let layout = Layout::of(pe, &lanes);
-    nodes
+    let mut claims: Vec<FormalNode> = nodes
         .iter()
         .zip(per_fold)
         .enumerate()
@@ -200,6 +192,17 @@ fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tab
                         field("weights_reg", layout.low(lane), weight, bits)
                     };
                     (vec![x, w], format!("f_{name}_0 * f_{name}_1"), bits)
+                }
+                Operation::Digit { lane, part } => {
+                    let bits = (wide(input.encoding) + part.bits + 1).max(node_bits(node) + 1);
+                    let x = field("x", lane * input.encoding.bits as usize, input.encoding, bits);
+                    let w = field("weights_reg", layout.low(lane) + part.low as usize, part_encoding(part), bits);
+                    (vec![x, w], format!("f_{name}_0 * f_{name}_1"), bits)
+                }
+                Operation::Join { low, high, shift, .. } => {
+                    let bits = node_bits(&nodes[low]).max(node_bits(&nodes[high]) + shift).max(node_bits(node)) + 1;
+                    let operand = |o: usize| signed(&node_name(nodes, o), &nodes[o], bits);
+                    (vec![operand(low), operand(high)], format!("f_{name}_0 + (f_{name}_1 <<< {shift})"), bits)
                 }
                 Operation::Add { left, right } => {
                     let bits = node_bits(&nodes[left]).max(node_bits(&nodes[right])).max(node_bits(node)) + 1;
@@ -226,6 +229,70 @@ fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tab
                 lo,
                 hi,
             }
+        })
+        .collect();
+    for (i, node) in nodes.iter().enumerate() {
+        if let Operation::Join { .. } = node.operation {
+            claims.extend(halves(pe, input, i, &per_fold[i], &layout, fold_bits, tables));
+        }
+    }
+    claims
+}
+
+/// The parts of node `index`, which joins them, level by level before it: their sum is the product with the joined part of the weight,
+/// and lies in its interval. What each part's interval allows is more than that.
+fn halves(
+    pe: &Pe,
+    input: &Stream,
+    index: usize,
+    ranges: &[Range],
+    layout: &Layout,
+    fold_bits: usize,
+    tables: &mut Tables,
+) -> Vec<FormalNode> {
+    let nodes = &pe.reduction.nodes;
+    let node = &nodes[index];
+    let Operation::Join { lane, part, .. } = node.operation else { return Vec::new() };
+    let weight = pe.weight_encodings[lane];
+    let hull = ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+    let bits = (wide(input.encoding) + wide(weight) + 2).max(node_bits(node) + 1).max(hull.signed_width() + 1);
+    // The registers of level `level` that `at` is made of, with their places.
+    fn leaves(nodes: &[Node], at: usize, level: usize, place: u32, found: &mut Vec<(usize, u32)>) {
+        if nodes[at].stage == level {
+            found.push((at, place));
+            return;
+        }
+        match nodes[at].operation {
+            Operation::Join { low, high, shift, .. } => {
+                leaves(nodes, low, level, place, found);
+                leaves(nodes, high, level, place + shift, found);
+            }
+            Operation::Delay { of } => leaves(nodes, of, level, place, found),
+            _ => {}
+        }
+    }
+    let sum = |level: usize| {
+        let mut found = Vec::new();
+        leaves(nodes, index, level, 0, &mut found);
+        let terms: Vec<String> = found
+            .iter()
+            .map(|&(at, place)| format!("($signed({}) <<< {place})", signed(&node_name(nodes, at), &nodes[at], bits)))
+            .collect();
+        terms.join(" + ")
+    };
+    (0..node.stage)
+        .map(|level| {
+            let name = format!("{}_at{level}", node_name(nodes, index));
+            let (operands, value) = if level == 0 {
+                let x = field("x", lane * input.encoding.bits as usize, input.encoding, bits);
+                let low = layout.low(lane) + part.low as usize;
+                let w = field("weights_reg", low, part_encoding(part), bits);
+                (vec![x, w], format!("f_{name}_0 * f_{name}_1"))
+            } else {
+                (vec![sum(level - 1)], format!("f_{name}_0"))
+            };
+            let (lo, hi) = bounds(tables, ranges, bits as usize, &format!("f_fold{level}"), fold_bits);
+            FormalNode { held: sum(level), name, bits: bits as usize, operands, value, level, lo, hi }
         })
         .collect()
 }

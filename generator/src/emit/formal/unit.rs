@@ -18,7 +18,7 @@ pub fn context(
     let folds = unit.neuron_folds * unit.synapse_folds;
     let positions = 1usize << counter_bits(folds - 1);
     let marked = |at: usize| pack((0..positions).map(|f| (u64::from(f < folds && f % unit.synapse_folds == at), 1)));
-    let sum = 2 + unit.tree_levels;
+    let sum = unit.sum_cycles();
     let bits = beat_bits(input);
     // Of a vector in parts, what is where at each fold.
     let (s, passes) = (unit.synapse_folds, unit.passes());
@@ -46,6 +46,10 @@ pub fn context(
         levels: unit.tree_levels,
         stages: unit.search_cycles(),
         accumulator: unit.synapse_folds > 1,
+        copied: usize::from(unit.operands_copied),
+        copies: if unit.operands_copied { (0..unit.pe).collect() } else { Vec::new() },
+        fold_copies: if unit.operands_copied && folds > 1 { (0..unit.pe).collect() } else { Vec::new() },
+        x_bits: input.width(),
         channels: protocol::channels(unit),
         input_watch: watch_module(top, input),
         input_range: range_module(top, input),
