@@ -13,5 +13,6 @@ pub mod prune;
 pub mod reduction;
 pub mod solve;
 pub mod stages;
+pub mod streamed;
 pub mod target;
 pub mod unrolled;

@@ -8,12 +8,14 @@ mod context;
 mod fixed;
 mod formal;
 mod heap;
+mod streamed;
 
 pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
 pub use fixed::{FIXED, Fixed, XC7};
 pub use formal::*;
 pub use heap::{HeapDelay, HeapRow, HeapSum};
+pub use streamed::{StreamedElement, StreamedLane, StreamedUnit};
 
 use serde::Serialize;
 use tera::{Context, Tera};

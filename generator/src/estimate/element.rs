@@ -122,6 +122,9 @@ fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64) -> Cost {
 
 fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
     let Some(search) = unit.search else { return Cost::default() };
+    if unit.direct_codes {
+        return Cost::lut(logic::code_tables(pe.reduction.accumulator_bits, search.bits)).with_ff(u64::from(search.bits));
+    }
     let value = u64::from(pe.reduction.accumulator_bits);
     let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);
     // The value goes along with the stages but the last.

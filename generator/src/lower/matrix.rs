@@ -118,6 +118,7 @@ impl Builder<'_> {
             array: None,
             search: search.map(|(s, _)| s),
             words_read_ahead: false,
+            direct_codes: false,
             queue_depth: 0,
         };
         // A whole vector fits, so that the unit goes on while its reader goes through its neuron folds.
