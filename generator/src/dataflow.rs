@@ -9,6 +9,7 @@ use serde::Serialize;
 use quantizer::datatype::{Range, Signedness};
 
 use crate::heap::Heap;
+use crate::memory::WeightMemory;
 use crate::reduction::Reduction;
 use crate::unrolled::Unrolled;
 
@@ -355,6 +356,8 @@ pub struct MatrixVector {
     /// Whether a code is looked up from the pattern of its sum, one table a bit, in the place of a search. Then there is one
     /// neuron fold.
     pub direct_codes: bool,
+    /// What its weights are kept in.
+    pub weight_memory: WeightMemory,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }

@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod folding;
 pub mod heap;
 pub mod lower;
+pub mod memory;
 pub mod names;
 pub mod prune;
 pub mod reduction;

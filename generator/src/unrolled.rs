@@ -79,9 +79,8 @@ impl Unrolled {
         let tried = TRIED.iter().filter(|t| t.1 <= depth && (grouped || !t.2));
         // Each by a thread of its own: they have nothing in common.
         let plans: Vec<Self> = std::thread::scope(|scope| {
-            let threads: Vec<_> = tried
-                .map(|&tried| scope.spawn(move || Self::with(weights, encoding, ranges, tried)))
-                .collect();
+            let threads: Vec<_> =
+                tried.map(|&tried| scope.spawn(move || Self::with(weights, encoding, ranges, tried))).collect();
             threads.into_iter().filter_map(|t| t.join().ok()).collect()
         });
         let mut best = None;

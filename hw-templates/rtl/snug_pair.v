@@ -56,14 +56,17 @@ module snug_pair #(
 `ifdef FORMAL
     assign f_level = {31'd0, first_valid_reg} + {31'd0, second_valid_reg};
 
-    // Assumed is the promise of the entry: a beat comes in only where it has a place, counted from the ports.
+    // Nothing is assumed. The claims hold as long as every beat that came in had a place, which is for the entry to claim.
     reg f_live = 1'b0;
-    always @(posedge aclk)
-        if (!aresetn)
+    reg f_kept;
+    always @(posedge aclk) begin
+        if (s_axis_tvalid & first_valid_reg & ~move)
+            f_kept <= 1'b0;
+        if (!aresetn) begin
             f_live <= 1'b1;
-    always @*
-        if (f_live)
-            assume (!(s_axis_tvalid & first_valid_reg & second_valid_reg));
+            f_kept <= 1'b1;
+        end
+    end
 
     // Any one beat, numbered modulo 4 as it enters: it leaves under its number with its data, and waits with valid.
     wire [1:0] f_index = $anyconst;
@@ -88,7 +91,7 @@ module snug_pair #(
         end
     end
     wire [1:0] f_held = f_in - f_out;
-    always @* if (f_live) begin
+    always @* if (f_live & f_kept) begin
         assert ({30'd0, f_held} == f_level);
         if (f_waiting)
             assert (m_axis_tvalid & (m_axis_tdata == f_waiting_data));

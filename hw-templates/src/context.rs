@@ -149,6 +149,8 @@ pub struct Port {
 pub struct Rom {
     /// Bits of a word.
     pub bits: usize,
+    /// The attribute `rom_style`, or nothing.
+    pub style: &'static str,
     /// A case item for each word, one a line.
     pub cases: String,
 }

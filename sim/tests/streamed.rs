@@ -13,7 +13,7 @@ use quantizer::testing::Random;
 use sim::tools::{Tool, find};
 
 /// Vectors of a run.
-const VECTORS: usize = 5;
+const VECTORS: usize = 3;
 
 /// What is offered and taken in a cycle: beat of the vector, beat of weights, sum.
 type Willing = [bool; 3];
@@ -31,9 +31,10 @@ fn foretold(plan: &Streamed, willing: &[Willing]) -> Vec<usize> {
     for (cycle, &[x, w, take]) in willing.iter().enumerate() {
         let (x_valid, w_valid) = (x_left > 0 && (x || x_held), w_left > 0 && (w || w_held));
         let replay = neuron > 0;
-        let x_ready = available && !replay && w_valid;
-        let fire = available && (replay || x_valid) && w_valid;
         let last = synapse + 1 == synapse_folds;
+        let willing = cycle > 0 && (available || !last);
+        let x_ready = willing && !replay && w_valid;
+        let fire = willing && (replay || x_valid) && w_valid;
         let valid = if plan.pair() { second } else { level > 0 };
         if valid && take {
             leaves.push(cycle);
@@ -75,7 +76,10 @@ fn run(command: &mut Command, folder: &Path) -> String {
 /// Cycle and word of every beat that leaves.
 fn simulate(folder: &Path, files: &[PathBuf], plan: &Streamed, willing: &[Willing]) -> Vec<(usize, String)> {
     let Shape { pe, simd, input, weight, .. } = plan.shape;
-    let text: String = willing.iter().map(|w| w.iter().rev().map(|&b| if b { '1' } else { '0' }).chain(['\n']).collect::<String>()).collect();
+    let text: String = willing
+        .iter()
+        .map(|w| w.iter().rev().map(|&b| if b { '1' } else { '0' }).chain(['\n']).collect::<String>())
+        .collect();
     std::fs::write(folder.join("willing.txt"), text).unwrap();
     let bench = format!(
         "module bench;
@@ -157,13 +161,21 @@ fn check(folder: &Path, shape: Shape, random: &mut Random) {
         (0..n).map(|_| word(random)).collect()
     };
     let vectors: Vec<Vec<i64>> = (0..VECTORS).map(|_| codes(input, columns)).collect();
-    let matrices: Vec<Vec<Vec<i64>>> = (0..VECTORS).map(|_| (0..rows).map(|_| codes(weight, columns)).collect()).collect();
-    std::fs::write(folder.join("x.txt"), words(input, vectors.iter().flat_map(|v| v.chunks(simd).map(<[i64]>::to_vec)))).unwrap();
+    let matrices: Vec<Vec<Vec<i64>>> =
+        (0..VECTORS).map(|_| (0..rows).map(|_| codes(weight, columns)).collect()).collect();
+    std::fs::write(
+        folder.join("x.txt"),
+        words(input, vectors.iter().flat_map(|v| v.chunks(simd).map(<[i64]>::to_vec))),
+    )
+    .unwrap();
     let fold = |matrix: &[Vec<i64>], n: usize, s: usize| -> Vec<i64> {
         matrix[n * pe..(n + 1) * pe].iter().flat_map(|row| row[s * simd..(s + 1) * simd].to_vec()).collect()
     };
     let folds = |matrix: &Vec<Vec<i64>>| -> Vec<Vec<i64>> {
-        (0..neuron_folds).flat_map(|n| (0..synapse_folds).map(move |s| (n, s))).map(|(n, s)| fold(matrix, n, s)).collect()
+        (0..neuron_folds)
+            .flat_map(|n| (0..synapse_folds).map(move |s| (n, s)))
+            .map(|(n, s)| fold(matrix, n, s))
+            .collect()
     };
     std::fs::write(folder.join("w.txt"), words(weight, matrices.iter().flat_map(folds))).unwrap();
     // Odds of each stream's will in quarters.

@@ -35,6 +35,7 @@ pub fn context(
     let layout = Layout::of(pe, &lanes);
     let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
         bits: layout.bits,
+        style: unit.weight_memory.style(),
         cases: cases(counter_bits(folds - 1), layout.bits, pe.weights.iter().map(|w| layout.word(w))),
     });
     let mut products: Vec<Product> =
@@ -108,7 +109,8 @@ pub fn context(
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
     }
-    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && lookup.is_none() && pe.heap.is_none() {
+    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && lookup.is_none() && pe.heap.is_none()
+    {
         unused.push("aclk");
     }
     ProcessingElement {

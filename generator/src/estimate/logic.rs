@@ -53,14 +53,18 @@ pub fn rom(columns: &[Vec<u64>], words: usize) -> u64 {
 /// model puts the logic above them.
 pub fn block_ram(words: u64, bits: u64) -> Option<u64> {
     let logic = (words * bits).div_ceil(ROM_BITS_PER_COST);
+    block_rams(words, bits).filter(|halves| halves * BRAM_COST < logic)
+}
+
+/// Half block RAMs that hold a registered memory; none if it is deeper than they are.
+pub fn block_rams(words: u64, bits: u64) -> Option<u64> {
     let address = bits_for(words.saturating_sub(1)).max(9);
     if address > 14 {
         return None;
     }
     // A RAMB18 holds 512 words of 36 bits, 1024 of 18, ...
     let width = [36, 18, 9, 4, 2, 1][(address - 9) as usize];
-    let halves = bits.div_ceil(width);
-    (halves * BRAM_COST < logic).then_some(halves)
+    Some(bits.div_ceil(width))
 }
 
 /// A product of two run-time factors into a register of `width` bits.

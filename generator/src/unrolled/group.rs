@@ -57,21 +57,31 @@ fn forms(weights: &[Vec<i64>], inputs: &[usize]) -> BTreeMap<Form, Vec<usize>> {
 
 /// Hundredths of a LUT saved by building a form once for `uses` rows.
 fn gain(signals: &[Signal], inputs: &[usize], form: Form, uses: usize) -> i64 {
-    let widths: Vec<i64> = inputs
-        .iter()
-        .zip(form)
-        .filter(|(_, c)| *c != 0)
-        .map(|(&input, _)| signals[input].width() as i64)
-        .collect();
-    let columns = widths.iter().copied().max().unwrap_or(0);
+    let parts = inputs.iter().zip(form).filter(|(_, c)| *c != 0);
+    let (count, columns, bits) = parts.fold((0, 0, 0), |(count, columns, bits), (&input, _)| {
+        let width = signals[input].width() as i64;
+        (count + 1, width.max(columns), bits + width)
+    });
     // Sums of the columns, then a carry, and of three terms a majority too, but for one column.
-    let left = columns + if widths.len() == 3 && columns > 1 { 2 } else { 1 };
-    let saved = widths.iter().sum::<i64>() - left;
-    if uses < 2 { 0 } else { WORTH * saved * uses as i64 - 100 * columns }
+    let left = columns + if count == 3 && columns > 1 { 2 } else { 1 };
+    let saved = bits - left;
+    if uses < 2 || count < 2 { 0 } else { WORTH * saved * uses as i64 - 100 * columns }
 }
 
+/// What the forms of `inputs` are worth together. As [`forms`] and [`gain`] have it, but for every triple: so it only counts.
 fn worth(weights: &[Vec<i64>], signals: &[Signal], inputs: &[usize]) -> i64 {
-    forms(weights, inputs).into_iter().map(|(form, rows)| gain(signals, inputs, form, rows.len()).max(0)).sum()
+    // Forms as numbers of three digits to the base of three; the negation of `f` is `26 - f`.
+    let mut uses = [0usize; 27];
+    for row in weights {
+        let form = (0..3).fold(0, |f, i| 3 * f + (1 + inputs.get(i).map_or(0, |&input| row[input].signum())) as usize);
+        uses[form.max(26 - form)] += 1;
+    }
+    let digit = |form: usize, i: u32| (form / 3usize.pow(2 - i) % 3) as i8 - 1;
+    uses.iter()
+        .enumerate()
+        .filter(|(_, n)| **n > 1)
+        .map(|(form, &n)| gain(signals, inputs, [digit(form, 0), digit(form, 1), digit(form, 2)], n).max(0))
+        .sum()
 }
 
 /// Disjoint groups of at most three of `inputs` that are worth most: the best triples first, then exchanges between groups.
@@ -128,8 +138,7 @@ fn build(
     rows: &[usize],
 ) {
     let parts: Vec<(usize, i8)> = inputs.iter().copied().zip(form).filter(|(_, c)| *c != 0).collect();
-    let sum: Vec<Digit> =
-        parts.iter().map(|&(signal, c)| Digit { signal, shift: 0, negative: c < 0 }).collect();
+    let sum: Vec<Digit> = parts.iter().map(|&(signal, c)| Digit { signal, shift: 0, negative: c < 0 }).collect();
     let signal = signals.len();
     signals.push(Signal { interval: interval(signals, &sum), sum, carries: true });
     for &row in rows {

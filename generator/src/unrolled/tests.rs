@@ -74,7 +74,8 @@ fn small_weights_are_grouped() {
             .map(|tried| Unrolled::with(&weights, encoding, &ranges, tried));
         for plan in [&grouped, &shared] {
             for _ in 0..100 {
-                let mut code = |r: &Range| *codes.iter().filter(|&&c| r.contains(c)).nth(random.size(0, 1)).unwrap_or(&r.hi);
+                let mut code =
+                    |r: &Range| *codes.iter().filter(|&&c| r.contains(c)).nth(random.size(0, 1)).unwrap_or(&r.hi);
                 let x: Vec<i64> = ranges.iter().map(&mut code).collect();
                 let expected: Vec<i64> =
                     weights.iter().map(|row| row.iter().zip(&x).map(|(w, x)| w * x).sum()).collect();
@@ -83,7 +84,12 @@ fn small_weights_are_grouped() {
         }
         if case == 0 {
             // Four sums of three inputs serve sixteen outputs.
-            assert!(grouped.heap.luts() * 100 < alone.heap.luts() * 80, "{} {}", grouped.heap.luts(), alone.heap.luts());
+            assert!(
+                grouped.heap.luts() * 100 < alone.heap.luts() * 80,
+                "{} {}",
+                grouped.heap.luts(),
+                alone.heap.luts()
+            );
         }
     }
 }
