@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::Output;
-use generator::folding::{FoldingRequest, LayerFolding};
+use generator::folding::{FoldingRequest, LayerFolding, unrolled};
 use generator::lower::LowerOptions;
 use generator::memory::WeightMemory;
 use generator::solve::{Goal, Plan, solve};
@@ -190,14 +190,6 @@ impl Entry {
     }
 }
 
-/// Rows and columns of a layer with weights.
-fn whole(network: &Network, name: &str) -> Option<LayerFolding> {
-    let matrix = network.matrix_layers().find(|m| m.layer.name == name)?;
-    let (rows, columns) = matrix.weights.dim();
-    // Groups are built as one matrix with zeros.
-    Some(LayerFolding { pe: rows, simd: columns * matrix.groups })
-}
-
 /// The entries of a folding file; layers may be called by their ONNX node.
 fn entries(path: &Path, network: &Network) -> Result<BTreeMap<String, Entry>, Error> {
     let malformed = |e: serde_json::Error| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() };
@@ -228,7 +220,7 @@ fn memories(path: &Path, network: &Network) -> Result<BTreeMap<String, WeightMem
 /// Reads PE and SIMD by layer.
 fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>, Error> {
     let folding = |(name, entry): (String, Entry)| {
-        let size = whole(network, &name);
+        let size = unrolled(network, &name);
         let complaint = "give \"pe\" and \"simd\", or \"unrolled\": true for a layer with weights";
         let folding = entry.folding(size).ok_or_else(|| DataError::Malformed {
             path: path.to_path_buf(),

@@ -115,6 +115,7 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         timeout,
         work: dir.join(output_dir::BUILD).join("proof"),
         module: module.clone(),
+        witnesses: witnesses(dir)?,
     };
     let report = {
         let progress = Progress::start(console, format!("{}: proving", yosys.banner));
@@ -126,6 +127,20 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
     let certificate = if module.is_none() { certificate::differences(dir, &report.files)? } else { Vec::new() };
     let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner);
     Ok(Found { report, certificate, statement, tool: yosys.banner.clone() })
+}
+
+/// What is needed of `dataflow.json`.
+#[derive(serde::Deserialize)]
+struct DataflowFile {
+    dataflow: serde_json::Value,
+}
+
+/// Inputs that take each processing element to the ends of its accumulator.
+fn witnesses(dir: &Path) -> Result<std::collections::BTreeMap<String, prove::cover::Witness>, Error> {
+    let path = dir.join(crate::folding::DATAFLOW);
+    let DataflowFile { dataflow } = crate::files::read_json(&path)?;
+    prove::cover::witnesses(&dataflow)
+        .map_err(|e| crate::data::DataError::Malformed { path, reason: e.to_string() }.into())
 }
 
 fn word(verdict: Verdict) -> &'static str {

@@ -7,6 +7,7 @@ mod array;
 mod context;
 mod fixed;
 mod formal;
+mod formal_fixed;
 mod heap;
 mod streamed;
 
@@ -14,6 +15,7 @@ pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
 pub use fixed::{FIXED, Fixed, XC7};
 pub use formal::*;
+pub use formal_fixed::*;
 pub use heap::{HeapDelay, HeapRow, HeapSum};
 pub use streamed::{StreamedElement, StreamedLane, StreamedUnit};
 
