@@ -95,14 +95,9 @@ fn networks(yosys: &Found, named: &dyn Fn(&str) -> bool) {
                 let start = Instant::now();
                 let mut dataflow = lower(&network, &options).unwrap();
                 retarget(&mut dataflow, backend);
-                eprintln!(
-                    "{name}: planned in {:.1} s, interval {}",
-                    start.elapsed().as_secs_f64(),
-                    dataflow.interval()
-                );
-                for module in estimate(&dataflow).modules.iter().filter(|m| m.cost.lut_total() > 200) {
-                    eprintln!("  {} {}", module.name, module.cost.lut_total());
-                }
+                let total = estimate(&dataflow).total.lut_total();
+                let (seconds, interval) = (start.elapsed().as_secs_f64(), dataflow.interval());
+                eprintln!("{name}: planned in {seconds:.1} s, interval {interval}, {total} LUTs estimated");
                 add(name, &dataflow, &dataflow.top);
             }
         }
