@@ -11,16 +11,23 @@ mod designs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use generator::dataflow::{Encoding, Pe};
-use generator::emit::{heap_sum, unrolled, verilog, xc7_row};
+use generator::dataflow::{Dataflow, Encoding, Kind};
+use generator::emit::{self, heap_sum, unrolled, verilog, xc7_row};
 use generator::estimate::estimate;
-use generator::heap::{Heap, compress, terms};
-use generator::reduction::Reduction;
+use generator::folding::{FoldingRequest, LayerFolding};
+use generator::heap::Heap;
+use generator::lower::{LowerOptions, lower};
+use generator::streamed::{self, Shape, Streamed};
 use generator::target::{Backend, retarget};
 use generator::unrolled::Unrolled;
-use quantizer::datatype::{Range, Signedness};
+use ndarray::Array2;
+use quantizer::datatype::{DataType, Range, Signedness};
+use quantizer::import::{ImportOptions, import};
+use quantizer::network::{Network, Op, Steps};
+use quantizer::reach::{output_ranges, output_type};
+use quantizer::testing::sparse_mlp;
 use sim::tools::{Found, Tool, find};
-use sim::yosys::{Counts, Flow, Job, Target, synthesize_all};
+use sim::yosys::{Counts, Flow, Job, Target, synthesize, synthesize_all};
 
 const UNSIGNED: Signedness = Signedness::Unsigned;
 
@@ -36,40 +43,124 @@ fn main() {
     let named = |name: &str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
     println!("{}; `{}`.\n", yosys.banner, Target::Xc7.command(Flow::Flat));
     run_time(&yosys, &named);
+    whole_units(&yosys, &named);
     constant(&yosys, &named);
     networks(&yosys, &named);
 }
 
-/// Whole networks by either back-end.
+/// Whole networks by either back-end, their matrix units apart, and unrolled throughout.
 fn networks(yosys: &Found, named: &dyn Fn(&str) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     let mut jobs = Vec::new();
     let mut names = Vec::new();
+    let mut add = |name: String, dataflow: &Dataflow, top: &str| {
+        if named(&name) {
+            let text: String = verilog(dataflow, &[]).unwrap().into_iter().map(|f| f.text).collect();
+            let estimate =
+                if top == dataflow.top { estimate(dataflow).total.lut_total().to_string() } else { String::new() };
+            jobs.push(job(folder.path(), &name.replace([' ', ':', ','], "_"), top, &text));
+            names.push((name, estimate));
+        }
+    };
     for design in designs::networks() {
         for backend in [Backend::Generic, Backend::Xc7] {
-            let name = format!("{} {backend}", design.name);
-            if !named(&name) {
-                continue;
-            }
             let mut dataflow = design.dataflow.clone();
             retarget(&mut dataflow, backend);
-            let own =
-                estimate(&dataflow).modules.iter().filter(|m| m.name.contains("_pe")).map(|m| m.cost.lut_total()).sum();
-            let text: String = verilog(&dataflow, &[]).unwrap().into_iter().map(|f| f.text).collect();
-            jobs.push(job(folder.path(), &name.replace(' ', "_"), &dataflow.top, &text));
-            let elements: u64 = own;
-            names.push((name, elements));
+            add(format!("{} {backend}", design.name), &dataflow, &dataflow.top);
+            if design.name.starts_with("tfc") && backend == Backend::Xc7 {
+                let units = dataflow.modules.iter().filter(|m| matches!(m.kind, Kind::MatrixVector(_)));
+                units.for_each(|m| {
+                    add(
+                        format!("{} {backend}, unit {}", design.name, m.name),
+                        &dataflow,
+                        &format!("{}_{}", dataflow.top, m.name),
+                    )
+                });
+            }
+        }
+    }
+    for (name, network) in unrolled_networks() {
+        let layers = network
+            .dense_layers()
+            .map(|(l, d)| (l.name.clone(), LayerFolding { pe: d.weights.nrows(), simd: d.weights.ncols() }))
+            .collect();
+        let options = LowerOptions { folding: FoldingRequest::Layers(layers), ..LowerOptions::default() };
+        for backend in [Backend::Xc7, Backend::Generic] {
+            // By `+` they take Yosys many minutes: only where they are asked for.
+            let name = format!("{name} unrolled {backend}");
+            if backend == Backend::Generic && named("") {
+                continue;
+            }
+            if named(&name) {
+                let start = Instant::now();
+                let mut dataflow = lower(&network, &options).unwrap();
+                retarget(&mut dataflow, backend);
+                let total = estimate(&dataflow).total.lut_total();
+                let (seconds, interval) = (start.elapsed().as_secs_f64(), dataflow.interval());
+                eprintln!("{name}: planned in {seconds:.1} s, interval {interval}, {total} LUTs estimated");
+                add(name, &dataflow, &dataflow.top);
+            }
         }
     }
     if jobs.is_empty() {
         return;
     }
-    println!("\n| network, back-end | LUT | LUT RAM | SRL | CARRY4 | FF | of it elements, by the estimate |");
-    println!("|---|--:|--:|--:|--:|--:|--:|");
-    for ((name, elements), result) in names.iter().zip(synthesize_all(yosys, &jobs, 2)) {
-        let Counts { lut, lutram, srl, carry, ff, .. } = result.unwrap().counts;
-        println!("| {name} | {lut} | {lutram} | {srl} | {carry} | {ff} | {elements} |");
+    println!(
+        "\n| network, back-end | LUT | LUT RAM | SRL | MUXF7/8 | CARRY4 | FF | BRAM | DSP | LUTs of all uses, estimated |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for ((name, estimate), job) in names.iter().zip(&jobs) {
+        // One by one: they are large.
+        let Counts { lut, lutram, srl, mux, carry, ff, bram, dsp, .. } = synthesize(yosys, job).unwrap().counts;
+        println!("| {name} | {lut} | {lutram} | {srl} | {mux} | {carry} | {ff} | {bram} | {dsp} | {estimate} |");
     }
+}
+
+/// TFC_2W2A, and the sign-split MNIST network of the folder data/matrices with thresholds spread over what each sum reaches.
+fn unrolled_networks() -> Vec<(&'static str, Network)> {
+    let Some(zoo) = std::env::var_os("SNUG_ZOO").map(PathBuf::from) else { return Vec::new() };
+    let mut all = Vec::new();
+    if let Ok(tfc) = import(&zoo.join("models/TFC_2W2A.onnx"), &ImportOptions::default()) {
+        all.push(("tfc_2w2a", tfc.network));
+    }
+    let types = [DataType::unsigned(4), DataType::signed(8), DataType::unsigned(4)];
+    let mut split = sparse_mlp(1, &[784, 64, 64, 64, 10], types, 0);
+    split.name = "split_mnist_p9".to_owned();
+    let mut dense = 0;
+    for layer in 0..split.layers.len() {
+        let (input, output) = (split.layers[layer].input(), split.layers[layer].output);
+        let before = split.tensor(input).clone();
+        let op = match &mut split.layers[layer].op {
+            Op::Dense(d) => {
+                dense += 1;
+                let rows = read(&zoo.join(format!("data/matrices/split_mnist_p9_layer{dense}.npy")), false);
+                d.weights = Array2::from_shape_fn(d.weights.dim(), |(r, c)| rows[r][c]);
+                Op::Dense(d.clone())
+            }
+            Op::Threshold(t) => {
+                t.channels = before.ranges.iter().map(|r| spread(*r)).collect();
+                Op::Threshold(t.clone())
+            }
+            other => other.clone(),
+        };
+        split.tensors[output.0].ranges = output_ranges(&op, &[&before]).unwrap();
+        let ranges = split.tensors[output.0].ranges.clone();
+        if let Some(datatype) = output_type(&op, &[&before], &ranges) {
+            split.tensors[output.0].datatype = datatype;
+        }
+    }
+    all.push(("split_mnist_p9", split));
+    all
+}
+
+/// Fifteen steps over the upper half of a range, as ReLU has them.
+fn spread(range: Range) -> Steps {
+    let hi = range.hi.max(16);
+    let steps = (1..16).map(|i| (i * hi / 16).clamp(range.lo + 1, range.hi.max(range.lo + 1))).collect();
+    if range.constant().is_some() {
+        return Steps { base: 0, steps: Vec::new(), falling: false };
+    }
+    Steps { base: 0, steps, falling: false }
 }
 
 /// A processing element whose weights are ports: name, LUTs of the best peer, bar.
@@ -84,8 +175,8 @@ fn run_time(yosys: &Found, named: &dyn Fn(&str) -> bool) {
     let mut rows = Vec::new();
     for (name, lanes, bits, acc, peer, bar) in cases.into_iter().filter(|c| named(c.0)) {
         let heap = element(lanes, bits, acc);
-        let text = wrapper(&heap.0, &heap.1, lanes * bits as usize);
-        rows.push((name, acc, peer, bar, heap.0, job(folder.path(), name, "pe", &text)));
+        let text = wrapper(&heap, lanes * bits as usize);
+        rows.push((name, acc, peer, bar, heap, job(folder.path(), name, "pe", &text)));
     }
     if rows.is_empty() {
         return;
@@ -105,34 +196,58 @@ fn run_time(yosys: &Found, named: &dyn Fn(&str) -> bool) {
     println!();
 }
 
-fn element(lanes: usize, bits: u32, acc: usize) -> (Heap, Reduction) {
-    let (x, w) = (Encoding { bits, sign: UNSIGNED }, Encoding { bits, sign: Signedness::Signed });
-    // Two folds with opposite bits, so that no weight bit is constant.
-    let weights: Vec<Vec<i64>> = [0, (1 << bits) - 1].map(|word| vec![w.decode(word); lanes]).to_vec();
-    let inputs = vec![vec![Range::new(0, (1 << bits) - 1); lanes]; 2];
-    let reduction = Reduction::plan(&weights, &inputs, Reduction::levels_needed(&weights, &inputs));
-    let pe = Pe {
-        rows: vec![Some(0)],
-        weight_encodings: vec![w; lanes],
-        weights,
-        reduction,
-        heap: None,
-        words: Vec::new(),
-        word_bits: 1,
-    };
-    let (terms, constant) = terms(&pe, x, acc);
-    (compress(&terms, constant, acc, true), pe.reduction)
+fn element(lanes: usize, bits: u32, acc: usize) -> Heap {
+    streamed::element(shape(bits, 2 * lanes, 1, 1, lanes), acc)
 }
 
-fn wrapper(heap: &Heap, reduction: &Reduction, bits: usize) -> String {
+/// Unsigned inputs and signed weights of `bits` each.
+fn shape(bits: u32, columns: usize, rows: usize, pe: usize, simd: usize) -> Shape {
+    let [input, weight] = [UNSIGNED, Signedness::Signed].map(|sign| Encoding { bits, sign });
+    Shape { rows, columns, pe, simd, input, weight }
+}
+
+fn wrapper(heap: &Heap, bits: usize) -> String {
     let row = xc7_row();
     format!(
         "{row}\nmodule pe (input wire aclk, input wire [{0}:0] x, input wire [{0}:0] weights_reg, input wire sum_valid, \
          input wire sum_first, output wire [{1}:0] y);\n{2}\nassign y = value0;\nendmodule\n",
         bits - 1,
         heap.bits - 1,
-        heap_sum(heap, reduction).unwrap()
+        heap_sum(heap, Range::ZERO).unwrap()
     )
+}
+
+/// Whole units with weights on a stream: control, buffer and queue included.
+fn whole_units(yosys: &Found, named: &dyn Fn(&str) -> bool) {
+    let cases = [("mvu w4a4", 4, 1230, 700), ("mvu w2a2", 2, 394, 250)];
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = Vec::new();
+    for (name, bits, peer, bar) in cases.into_iter().filter(|c| named(c.0)) {
+        let plan = Streamed::plan(name, shape(bits, 64, 32, 4, 8)).unwrap();
+        let module = name.replace(' ', "_");
+        let text: String = emit::streamed(&module, &plan).unwrap().into_iter().map(|f| f.text).collect();
+        rows.push((name, peer, bar, plan.cycles(), job(folder.path(), &module, &module, &text)));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    let jobs: Vec<Job> = rows.iter().map(|r| r.4.clone()).collect();
+    println!(
+        "| unit | best peer | bar | logic cells | of it LUT6_2 | LUT | LUT RAM | SRL | MUXF7/8 | CARRY4 | FF | BRAM | DSP | cycles a vector |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for (row, result) in rows.iter().zip(synthesize_all(yosys, &jobs, 2)) {
+        let result = result.unwrap();
+        let Counts { lut, lutram, srl, mux, carry, ff, bram, dsp, .. } = result.counts;
+        // Yosys' own estimate does not know the cells that are instantiated.
+        let instantiated = result.counts.cells.get("LUT6_2").copied().unwrap_or(0);
+        let cells = result.logic_cells.unwrap() + instantiated;
+        println!(
+            "| {} | {} | {} | {cells} | {instantiated} | {lut} | {lutram} | {srl} | {mux} | {carry} | {ff} | {bram} | {dsp} | {} |",
+            row.0, row.1, row.2, row.3
+        );
+    }
+    println!();
 }
 
 /// LUTs of da4ml, and whether rows of the file are inputs.
@@ -162,7 +277,7 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
     for (name, file, bits, peer, inputs_first) in MATRICES.into_iter().filter(|m| named(m.0)) {
         let weights = read(&zoo.join("data/matrices").join(format!("{file}.npy")), inputs_first);
         let range = Range::new(0, (1 << bits) - 1);
-        let start = Instant::now();
+        let start = cpu_seconds();
         let plan = Unrolled::plan(&weights, Encoding { bits, sign: UNSIGNED }, &vec![range; weights[0].len()], DEPTH);
         let module = name.replace(' ', "_");
         let text = |queue| -> String {
@@ -170,7 +285,7 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
             files.iter().map(|f| f.text.as_str()).collect()
         };
         let array = text(None);
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = cpu_seconds() - start;
         // Enough credits for a beat a clock.
         let stream = text(Some(plan.stages + 4));
         let jobs = [
@@ -183,7 +298,7 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
         return;
     }
     println!(
-        "| matrix, inputs | da4ml | LUT | of it | output bits | shared sums | depth | SRL | CARRY4 | FF | with stream shell: LUT + LUT RAM + SRL | snug |"
+        "| matrix, inputs | da4ml | LUT | of it | output bits | shared sums | depth | SRL | CARRY4 | FF | with stream shell: LUT + LUT RAM + SRL | snug, CPU time |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let jobs: Vec<Job> = rows.iter().flat_map(|r| r.4.clone()).collect();
@@ -206,6 +321,15 @@ fn constant(yosys: &Found, named: &dyn Fn(&str) -> bool) {
             stream.srl
         );
     }
+}
+
+/// CPU time of this process, all threads, in seconds; 0 where the system does not tell it.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name in parentheses; user and system time are fields 14 and 15, in hundredths.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// Rows of outputs.

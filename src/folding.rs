@@ -8,6 +8,7 @@ use generator::accumulators::AccumulatorRule;
 use generator::dataflow::Output;
 use generator::folding::{FoldingRequest, LayerFolding, unrolled};
 use generator::lower::LowerOptions;
+use generator::memory::WeightMemory;
 use generator::solve::{Goal, Plan, solve};
 use generator::target::Backend;
 use num_bigint::BigInt;
@@ -45,6 +46,10 @@ pub struct FoldingArgs {
     /// Accumulator bits: channel (exact for each processing element), layer (exact for the widest), l1, data-type, or a number
     #[arg(long, value_name = "RULE")]
     pub accumulator_width: Option<String>,
+    /// What weights are kept in: auto (the cheaper by rule), distributed (LUTs; logic is the same) or block (block RAM); the file of
+    /// --folding may say it for a layer ("memory": "block")
+    #[arg(long, value_name = "MEMORY")]
+    pub weight_memory: Option<String>,
     /// The clock that rates are reported for
     #[arg(long, value_name = "C", default_value = "100")]
     pub clock_mhz: String,
@@ -59,6 +64,7 @@ impl Default for FoldingArgs {
             max_luts: None,
             backend: None,
             accumulator_width: None,
+            weight_memory: None,
             clock_mhz: "100".to_owned(),
         }
     }
@@ -87,6 +93,24 @@ impl FoldingArgs {
     /// If the folder's file cannot be read or names none.
     pub fn accumulators(&self, model: &Model) -> Result<AccumulatorRule, Error> {
         kept(&self.accumulator_width, model, "accumulators")
+    }
+
+    /// What weights are kept in. A generated folder keeps its own choice unless another is made.
+    ///
+    /// # Errors
+    /// If the folder's file cannot be read or names none.
+    pub fn weight_memory(&self, model: &Model) -> Result<WeightMemory, Error> {
+        kept(&self.weight_memory, model, "weight_memory")
+    }
+
+    /// What the weights of single layers are kept in, by the file of `--folding` or that of a generated folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read or names a memory that is none.
+    pub fn layer_memories(&self, model: &Model) -> Result<BTreeMap<String, WeightMemory>, Error> {
+        let goal = self.goal()?;
+        let path = self.folding.clone().or_else(|| model.folder_file(DATAFLOW).filter(|_| goal.is_none()));
+        path.map_or_else(|| Ok(BTreeMap::new()), |path| memories(&path, &model.network))
     }
 
     /// What the folding solver has to reach, if it is asked.
@@ -152,6 +176,7 @@ struct Entry {
     simd: Option<usize>,
     #[serde(default)]
     unrolled: bool,
+    memory: Option<String>,
 }
 
 impl Entry {
@@ -165,8 +190,8 @@ impl Entry {
     }
 }
 
-/// Reads PE and SIMD by layer; layers may be called by their ONNX node.
-fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>, Error> {
+/// The entries of a folding file; layers may be called by their ONNX node.
+fn entries(path: &Path, network: &Network) -> Result<BTreeMap<String, Entry>, Error> {
     let malformed = |e: serde_json::Error| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() };
     let mut value: serde_json::Value = files::read_json(path)?;
     if value.get("schema").is_some_and(serde_json::Value::is_string) {
@@ -178,8 +203,23 @@ fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>
         let by_node = network.dense_layers().find(|(l, _)| !is_name && l.node == name);
         by_node.map_or(name, |(l, _)| l.name.clone())
     };
+    Ok(entries.into_iter().map(|(name, entry)| (named(name), entry)).collect())
+}
+
+/// Reads what weights are kept in, of the layers that say it.
+fn memories(path: &Path, network: &Network) -> Result<BTreeMap<String, WeightMemory>, Error> {
+    let memory = |(name, entry): (String, Entry)| {
+        let memory: Result<WeightMemory, Error> = entry.memory?.parse().map_err(|reason: String| {
+            DataError::Malformed { path: path.to_path_buf(), reason: format!("layer '{name}': {reason}") }.into()
+        });
+        Some(memory.map(|m| (name, m)))
+    };
+    entries(path, network)?.into_iter().filter_map(memory).collect()
+}
+
+/// Reads PE and SIMD by layer.
+fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>, Error> {
     let folding = |(name, entry): (String, Entry)| {
-        let name = named(name);
         let size = unrolled(network, &name);
         let complaint = "give \"pe\" and \"simd\", or \"unrolled\": true for a layer with weights";
         let folding = entry.folding(size).ok_or_else(|| DataError::Malformed {
@@ -188,7 +228,7 @@ fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>
         })?;
         Ok((name, folding))
     };
-    entries.into_iter().map(folding).collect()
+    entries(path, network)?.into_iter().map(folding).collect()
 }
 
 #[cfg(test)]
@@ -226,6 +266,10 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             assert!(super::read(&path, &network).unwrap_err().to_string().contains("unrolled"), "{text}");
         }
+        std::fs::write(&path, r#"{"MatMul_7": {"pe": 2, "simd": 4, "memory": "block"}}"#).unwrap();
+        assert_eq!(memories(&path, &network).unwrap(), BTreeMap::from([(name, WeightMemory::Block)]));
+        std::fs::write(&path, r#"{"MatMul_7": {"pe": 2, "simd": 4, "memory": "bram"}}"#).unwrap();
+        assert!(memories(&path, &network).unwrap_err().to_string().contains("'bram' is no weight memory"));
         std::fs::write(&path, r#"{"a": {"PE": 2, "simd": 4}}"#).unwrap();
         assert!(super::read(&path, &network).unwrap_err().to_string().contains("unknown field `PE`"));
     }

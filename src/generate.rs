@@ -1,11 +1,13 @@
 //! `snug generate`: the folder with Verilog, certificate and everything that goes with them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
 use generator::folding::{FoldingRequest, LayerFolding, resolve};
 use generator::lower::{LowerOptions, lower_with};
+use generator::memory::{WeightMemory, keep_weights};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
@@ -104,6 +106,10 @@ pub struct Design {
     pub backend: Backend,
     /// How wide its accumulators are.
     pub accumulators: AccumulatorRule,
+    /// What its weights are kept in.
+    pub weight_memory: WeightMemory,
+    /// The same for single layers, which goes before.
+    pub memories: BTreeMap<String, WeightMemory>,
     /// The hardware.
     pub dataflow: Dataflow,
 }
@@ -134,11 +140,20 @@ impl Design {
         let mut dataflow = lower_with(&model.network, &options, accumulators)?;
         // Before the queues: the latencies of the back-end decide how deep they are.
         retarget(&mut dataflow, backend);
+        let (weight_memory, memories) = (folding.weight_memory(model)?, folding.layer_memories(model)?);
+        keep_weights(&mut dataflow, weight_memory, &memories)?;
         fifo::size(&mut dataflow).map_err(|e| Error::Usage {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        Ok(Design { folding: resolve(&model.network, request)?.layers, backend, accumulators, dataflow })
+        Ok(Design {
+            folding: resolve(&model.network, request)?.layers,
+            backend,
+            accumulators,
+            weight_memory,
+            memories,
+            dataflow,
+        })
     }
 }
 

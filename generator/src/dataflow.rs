@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use quantizer::datatype::{Range, Signedness};
 
 use crate::heap::Heap;
+use crate::memory::WeightMemory;
 use crate::reduction::Reduction;
 use crate::unrolled::Unrolled;
 
@@ -374,15 +375,23 @@ pub struct MatrixVector {
     pub search: Option<Search>,
     /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
     pub words_read_ahead: bool,
+<<<<<<< HEAD
     /// Whether every processing element has the fold and the beat in registers of its own, which takes a cycle.
     pub operands_copied: bool,
+=======
+    /// Whether a code is looked up from the pattern of its sum, one table a bit, in the place of a search. Then there is one
+    /// neuron fold.
+    pub direct_codes: bool,
+    /// What its weights are kept in.
+    pub weight_memory: WeightMemory,
+>>>>>>> arrays
     /// Places of the exit queue.
     pub queue_depth: usize,
 }
 
 impl MatrixVector {
     /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
-    /// one beat is a whole row), [`Self::stage_cycles`] for each threshold bit.
+    /// one beat is a whole row), [`Self::search_cycles`].
     pub fn pipeline(&self) -> usize {
         self.sum_cycles() + usize::from(self.synapse_folds > 1) + self.search_cycles()
     }
@@ -409,7 +418,11 @@ impl MatrixVector {
 
     /// Cycles from a row's sum to its code.
     pub fn search_cycles(&self) -> usize {
-        self.search.map_or(0, |s| s.bits as usize) * self.stage_cycles()
+        match self.search {
+            Some(_) if self.direct_codes => 1,
+            Some(search) => search.bits as usize * self.stage_cycles(),
+            None => 0,
+        }
     }
 }
 

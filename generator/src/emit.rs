@@ -10,15 +10,17 @@ mod map;
 mod matrix_vector;
 mod processing_element;
 mod search;
+mod streamed;
 pub mod testbench;
 mod top;
 
 use hw_templates::{FIXED, Fixed, Templates, XC7};
+use quantizer::datatype::Range;
 
 use crate::dataflow::{Dataflow, Kind, Module, StreamId};
 use crate::error::GenerateError;
 use crate::heap::Heap;
-use crate::reduction::Reduction;
+use crate::streamed::Streamed;
 use crate::unrolled::Unrolled;
 
 /// Text that stands at the head of every generated file.
@@ -74,7 +76,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                     let pe = format!("{name}_pe{p}");
                     let mut context = processing_element::context(pe.clone(), module, unit, p, input, output);
                     if let Some(plan) = &unit.pes[p].heap {
-                        context.heap = templates.render(&heap::context(plan, &unit.pes[p].reduction))?;
+                        context.heap = templates.render(&heap::context(plan, unit.pes[p].reduction.accumulator))?;
                     }
                     // Compressed sums and arrays have no adder nodes to make claims of.
                     if unit.array.is_none() {
@@ -129,15 +131,20 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
         }
     }
     add(dataflow.top.clone(), templates.render(&context)?);
-    // Modules refer to the fixed ones by their plain names; here they all get the prefix.
+    Ok(with_fixed(printed, &prefix))
+}
+
+/// Files of the printed modules behind those of the fixed modules that they use. Modules refer to the fixed ones by their plain
+/// names; here they all get `prefix`.
+fn with_fixed(printed: Vec<(String, String)>, prefix: &str) -> Vec<VerilogFile> {
     let file = |(name, text): (String, String)| VerilogFile {
         name: format!("{name}.v"),
-        text: format!("{NOTICE}{}", prefixed(&text, &prefix)),
+        text: format!("{NOTICE}{}", prefixed(&text, prefix)),
     };
     // The device's own cells keep their names.
-    let own = |f: &Fixed| if f.name.starts_with("snug_") { prefix.as_str() } else { "" };
+    let own = |f: &Fixed| if f.name.starts_with("snug_") { prefix } else { "" };
     let fixed = used(&printed).into_iter().map(|f| (format!("{}{}", own(&f), f.name), f.text.to_owned()));
-    Ok(fixed.chain(printed).map(file).collect())
+    fixed.chain(printed).map(file).collect()
 }
 
 /// Places of the queue that writes `stream` at the end of `module`.
@@ -194,13 +201,29 @@ pub fn unrolled(name: &str, plan: &Unrolled, queue: Option<usize>) -> Result<Vec
     Ok(files)
 }
 
-/// The Verilog of a processing element's sum, from products to accumulator: it reads `x`, `weights_reg`, `sum_valid` and
-/// `sum_first` and makes `value0`.
+/// A matrix-vector unit with streamed weights as Verilog files: its element `<name>_element`, the unit `<name>`, and the fixed modules
+/// that they need. The models of the device's cells come first.
 ///
 /// # Errors
 /// If a template cannot be filled, which is a defect of snug.
-pub fn heap_sum(plan: &Heap, reduction: &Reduction) -> Result<String, GenerateError> {
-    Ok(Templates::new()?.render(&heap::context(plan, reduction))?)
+pub fn streamed(name: &str, plan: &Streamed) -> Result<Vec<VerilogFile>, GenerateError> {
+    let templates = Templates::new()?;
+    let element = format!("{name}_element");
+    let heap = templates.render(&heap::context(&plan.heap, plan.accumulator))?;
+    let printed = vec![
+        (element.clone(), templates.render(&streamed::element(&element, plan, heap))?),
+        (name.to_owned(), templates.render(&streamed::unit(name, &element, plan))?),
+    ];
+    Ok(with_fixed(printed, &format!("{name}_")))
+}
+
+/// The Verilog of a processing element's sum, from products to accumulator: it reads `x`, `weights_reg`, `sum_valid` and
+/// `sum_first` and makes `value0`, which lies in `accumulator`.
+///
+/// # Errors
+/// If a template cannot be filled, which is a defect of snug.
+pub fn heap_sum(plan: &Heap, accumulator: Range) -> Result<String, GenerateError> {
+    Ok(Templates::new()?.render(&heap::context(plan, accumulator))?)
 }
 
 /// The module that rows of a bit heap are instances of.

@@ -253,6 +253,6 @@ fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
         .unwrap_or(LayerFolding { pe: shape.rows, simd: shape.columns })
 }
 
-fn divisors(n: usize) -> Vec<usize> {
+pub(crate) fn divisors(n: usize) -> Vec<usize> {
     (1..=n).filter(|d| n.is_multiple_of(*d)).collect()
 }

@@ -11,11 +11,19 @@ use crate::class_terms;
 use crate::dataflow::{Dataflow, Encoding, Kind, MatrixVector, Pe, Stream};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
+<<<<<<< HEAD
 use crate::reduction::{Reduction, join_levels};
 use crate::unrolled::{self, Unrolled};
+=======
+use crate::unrolled::Unrolled;
+>>>>>>> arrays
 
 /// How many shared sums an array puts on one another.
 const SHARED_DEPTH: usize = 3;
+
+/// Widest sums whose codes are looked up: a table of 10 bits takes 3 to 7 LUTs a bit of the code, a stage of a search 5 to 9 and the
+/// registers of the sum beside it. Each bit more doubles the former.
+const DIRECT_BITS: u32 = 10;
 
 /// What sums of products are printed as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -142,11 +150,8 @@ fn elements(unit: &mut MatrixVector, input: &Stream) {
     unit.tree_levels = if accumulate { last - 1 } else { last };
 }
 
-/// All sums of a unit that takes a whole vector each clock. Bipolar inputs, and sums that are nothing but wires, stay as they are.
+/// All sums of a unit that takes a whole vector each clock. Sums that are nothing but wires stay as they are.
 fn array(unit: &mut MatrixVector, input: &Stream) {
-    if !unrolled::supports(input.encoding) {
-        return;
-    }
     let weights: Vec<Vec<i64>> = unit.pes.iter().map(|pe| pe.weights[0].clone()).collect();
     let mut ranges = input.ranges.clone();
     ranges.resize(input.lanes, Range::ZERO);
@@ -155,5 +160,7 @@ fn array(unit: &mut MatrixVector, input: &Stream) {
         // The array's outputs are registers: those of the last adder level.
         unit.tree_levels = plan.stages - 1;
         unit.array = Some(plan);
+        let narrow = unit.pes.iter().all(|pe| pe.reduction.accumulator_bits <= DIRECT_BITS);
+        unit.direct_codes = narrow && unit.search.is_some_and(|s| s.bits > 0);
     }
 }

@@ -4,6 +4,7 @@
 //! the same distance and sign are built once, as long as that saves LUTs ([`share`]). What remains of each output is compressed as
 //! a bit heap ([`crate::heap`]), which removes up to two bits a LUT where an adder removes one. All widths are those of exact intervals.
 
+mod group;
 mod share;
 
 use serde::Serialize;
@@ -14,8 +15,9 @@ use crate::dataflow::Encoding;
 use crate::heap::{Heap, Row, Term, Wire, reduce};
 
 /// What is tried for sharing: LUTs that a bit less in a heap is worth, in hundredths (what a heap reaches lies between one bit and two
-/// a LUT; 0 shares nothing), and how many shared sums may stand on one another.
-const TRIED: [(usize, usize); 4] = [(0, 0), (50, 1), (50, 2), (65, 3)];
+/// a LUT; 0 shares nothing), how many shared sums may stand on one another, and whether inputs are grouped before.
+const TRIED: [(usize, usize, bool); 6] =
+    [(0, 0, false), (50, 1, false), (50, 2, false), (65, 3, false), (0, 0, true), (50, 1, true)];
 
 /// A planned array.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,6 +60,8 @@ struct Signal {
     interval: Range,
     /// What it is the sum of; nothing for an input.
     sum: Vec<Digit>,
+    /// Whether its bits are what one row of cells leaves, two of a column among them; else it is a number.
+    carries: bool,
 }
 
 impl Signal {
@@ -67,16 +71,16 @@ impl Signal {
 }
 
 impl Unrolled {
-    /// Plans `weights[output][input]` for inputs of `encoding` (not bipolar) that lie in `ranges`.
+    /// Plans `weights[output][input]` for inputs of `encoding` that lie in `ranges`.
     ///
     /// Several amounts of sharing are tried; the fewest LUTs win. Sums of shared sums go at most `depth` deep.
     pub fn plan(weights: &[Vec<i64>], encoding: Encoding, ranges: &[Range], depth: usize) -> Self {
-        let tried = TRIED.iter().filter(|t| t.1 <= depth);
+        let grouped = group::applies(weights);
+        let tried = TRIED.iter().filter(|t| t.1 <= depth && (grouped || !t.2));
         // Each by a thread of its own: they have nothing in common.
         let plans: Vec<Self> = std::thread::scope(|scope| {
-            let threads: Vec<_> = tried
-                .map(|&(worth, depth)| scope.spawn(move || Self::with(weights, encoding, ranges, depth, worth)))
-                .collect();
+            let threads: Vec<_> =
+                tried.map(|&tried| scope.spawn(move || Self::with(weights, encoding, ranges, tried))).collect();
             threads.into_iter().filter_map(|t| t.join().ok()).collect()
         });
         let mut best = None;
@@ -87,33 +91,53 @@ impl Unrolled {
             }
         }
         // TRIED is not empty.
-        best.unwrap_or_else(|| Self::with(weights, encoding, ranges, depth, 0))
+        best.unwrap_or_else(|| Self::with(weights, encoding, ranges, (0, 0, false)))
     }
 
-    fn with(weights: &[Vec<i64>], encoding: Encoding, ranges: &[Range], depth: usize, worth: usize) -> Self {
-        let mut signals: Vec<Signal> = ranges.iter().map(|&interval| Signal { interval, sum: Vec::new() }).collect();
+    fn with(
+        weights: &[Vec<i64>],
+        encoding: Encoding,
+        ranges: &[Range],
+        (worth, depth, grouped): (usize, usize, bool),
+    ) -> Self {
+        let input = |&interval| Signal { interval, sum: Vec::new(), carries: false };
+        let mut signals: Vec<Signal> = ranges.iter().map(input).collect();
         let mut sums: Vec<Vec<Digit>> = weights.iter().map(|row| digits(row)).collect();
+        if grouped {
+            group::group(weights, &mut signals, &mut sums);
+        }
         if worth > 0 {
             share::share(&mut signals, &mut sums, depth, worth);
         }
         let mut build = Build { rows: Vec::new(), bits: Vec::new() };
         let bits = encoding.bits as usize;
         for (i, signal) in signals.iter().enumerate().take(ranges.len()) {
+            if encoding.sign == Signedness::Bipolar {
+                // 2 x - 1: what is added is the count of ones.
+                let bit = Bit { column: 1, wire: Wire::X(i), stage: 0, negative: false };
+                build.bits.push(Bits { bits: vec![bit], constant: -1 });
+                continue;
+            }
             // A code in range may need fewer wires than the encoding has.
             let width = signal.width().min(bits);
             let wires = (0..width).map(|b| Some(Term::wire(Wire::X(i * bits + b)))).collect();
-            build.bits.push((wires, 0));
+            build.bits.push(Bits::number(wires, 0, signal.interval));
         }
         for signal in &signals[ranges.len()..] {
-            let sum = build.sum(&signals, &signal.sum, signal.width());
-            build.bits.push(sum);
+            let bits = if signal.carries {
+                build.row(&signal.sum)
+            } else {
+                let (bits, stage) = build.sum(&signal.sum, signal.width());
+                Bits::number(bits, stage, signal.interval)
+            };
+            build.bits.push(bits);
         }
         let mut stages = 0;
         let outputs = sums
             .iter()
             .map(|sum| {
                 let interval = interval(&signals, sum);
-                let (bits, stage) = build.sum(&signals, sum, interval.width().max(1) as usize);
+                let (bits, stage) = build.sum(sum, interval.width().max(1) as usize);
                 stages = stages.max(stage);
                 OutputSum { interval, bits }
             })
@@ -200,45 +224,99 @@ fn coefficients(signals: &[Signal], sum: &[Digit], factor: i64, total: &mut std:
     }
 }
 
+/// A signal as bits: their sum, and a constant.
+struct Bits {
+    bits: Vec<Bit>,
+    constant: i64,
+}
+
+/// A bit of a signal, added or subtracted.
+#[derive(Clone, Copy)]
+struct Bit {
+    column: usize,
+    wire: Wire,
+    /// From which stage on it is there.
+    stage: usize,
+    negative: bool,
+}
+
+impl Bits {
+    /// Of a plain or two's complement number with these bits, lowest first, none being 0.
+    fn number(terms: Vec<Option<Term>>, stage: usize, interval: Range) -> Self {
+        let top = terms.len();
+        let mut number = Bits { bits: Vec::new(), constant: 0 };
+        for (column, term) in terms.into_iter().enumerate() {
+            let negative = interval.lo < 0 && column + 1 == top;
+            match term.map(|t| t.a) {
+                Some(Some(wire)) => number.bits.push(Bit { column, wire, stage, negative }),
+                // A bit that is 1.
+                Some(None) => number.constant += if negative { -1 } else { 1 } << column,
+                None => {}
+            }
+        }
+        number
+    }
+}
+
 struct Build {
     rows: Vec<Row>,
-    /// Bits of each signal, and the stage from which on they are there.
-    bits: Vec<(Vec<Option<Term>>, usize)>,
+    /// Of each signal.
+    bits: Vec<Bits>,
 }
 
 impl Build {
-    fn sum(&mut self, signals: &[Signal], sum: &[Digit], width: usize) -> (Vec<Option<Term>>, usize) {
+    /// The terms of a sum, and the constant that completes it, modulo 2^64.
+    fn terms(&self, sum: &[Digit]) -> (Vec<(usize, Term, usize)>, u64) {
         let mut terms = Vec::new();
         let mut constant = 0u64;
         for digit in sum {
-            let (bits, stage) = &self.bits[digit.signal];
-            let signed = signals[digit.signal].interval.lo < 0;
-            for (i, term) in bits.iter().enumerate() {
-                let column = i + digit.shift as usize;
-                let negative = digit.negative != (signed && i + 1 == bits.len());
-                let Some(term) = term else { continue };
-                let value = 1u64.checked_shl(column as u32).unwrap_or(0);
-                match (negative, term.a) {
-                    (false, Some(_)) => terms.push((column, *term, *stage)),
+            let signal = &self.bits[digit.signal];
+            let own = (signal.constant as u64).wrapping_shl(digit.shift);
+            constant = if digit.negative { constant.wrapping_sub(own) } else { constant.wrapping_add(own) };
+            for bit in &signal.bits {
+                let column = bit.column + digit.shift as usize;
+                if digit.negative == bit.negative {
+                    terms.push((column, Term::wire(bit.wire), bit.stage));
+                } else {
                     // -t = (1 - t) - 1
-                    (true, Some(wire)) => {
-                        terms.push((column, Term::one_wire(wire, 0b01), *stage));
-                        constant = constant.wrapping_sub(value);
-                    }
-                    (false, None) => constant = constant.wrapping_add(value),
-                    (true, None) => constant = constant.wrapping_sub(value),
+                    terms.push((column, Term::one_wire(bit.wire, 0b01), bit.stage));
+                    constant = constant.wrapping_sub(1u64.checked_shl(column as u32).unwrap_or(0));
                 }
             }
         }
+        (terms, constant)
+    }
+
+    fn sum(&mut self, sum: &[Digit], width: usize) -> (Vec<Option<Term>>, usize) {
+        let (mut terms, constant) = self.terms(sum);
         terms.retain(|t| t.0 < width);
         let reduced = reduce(&mut self.rows, terms, constant, width);
         (reduced.bits, reduced.stage)
     }
-}
 
-/// Whether inputs of this encoding can be taken: bipolar ones are not weighted bits.
-pub fn supports(encoding: Encoding) -> bool {
-    encoding.sign != Signedness::Bipolar
+    /// The sum of up to three signals by one row: two bits may be left in the column above.
+    fn row(&mut self, sum: &[Digit]) -> Bits {
+        let (terms, constant) = self.terms(sum);
+        let stage = terms.iter().map(|t| t.2).max().unwrap_or(0);
+        let width = terms.iter().map(|t| t.0 + 1).max().unwrap_or(0);
+        let low = terms.iter().map(|t| t.0).min().unwrap_or(0);
+        let mut columns = vec![Vec::new(); width - low];
+        terms.into_iter().for_each(|(column, term, _)| columns[column - low].push(term));
+        let ternary = columns.iter().any(|c: &Vec<Term>| c.len() > 2);
+        let index = self.rows.len();
+        let row = Row { stage, low, columns, ternary, carry_in: None, majority_in: None };
+        let bit = |column, wire| Bit { column, wire, stage: stage + 1, negative: false };
+        let mut bits: Vec<Bit> = (low..width).map(|c| bit(c, Wire::Sum { row: index, column: c - low })).collect();
+        if row.has_carry() {
+            bits.push(bit(width, Wire::Carry { row: index }));
+        }
+        if row.has_majority() {
+            bits.push(bit(width, Wire::Majority { row: index }));
+        }
+        self.rows.push(row);
+        // Small: inputs have few bits.
+        Bits { bits, constant: constant as i64 }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::formal::{
 };
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 24] = [
+pub(crate) const ALL: [(&str, &str); 26] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -20,6 +20,8 @@ pub(crate) const ALL: [(&str, &str); 24] = [
     (crate::HeapSum::NAME, crate::HeapSum::TEXT),
     (crate::UnrolledArray::NAME, crate::UnrolledArray::TEXT),
     (crate::UnrolledStream::NAME, crate::UnrolledStream::TEXT),
+    (crate::StreamedElement::NAME, crate::StreamedElement::TEXT),
+    (crate::StreamedUnit::NAME, crate::StreamedUnit::TEXT),
     (ProcessingElementFormal::NAME, ProcessingElementFormal::TEXT),
     (ProtocolFormal::NAME, ProtocolFormal::TEXT),
     (StreamRange::NAME, StreamRange::TEXT),
@@ -53,6 +55,19 @@ template!(LabelSelect, "label_select.v.tera");
 template!(Top, "top.v.tera");
 template!(Monitor, "monitor.v.tera");
 template!(Testbench, "testbench.v.tera");
+
+/// A code looked up from the pattern of a sum.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lookup {
+    /// Patterns: bits of a table.
+    pub patterns: usize,
+    /// Bits of the count.
+    pub bits: usize,
+    /// A table for each bit, lowest first, as hexadecimal digits.
+    pub tables: Vec<String>,
+    /// What is read from them.
+    pub read: String,
+}
 
 /// A constant as its hexadecimal digits, and in decimal for the comment.
 #[derive(Clone, Debug, Serialize)]
@@ -110,6 +125,8 @@ pub struct ProcessingElement {
     pub acc_bits: usize,
     /// The tree's root at accumulator width.
     pub root: String,
+    /// The code's count as tables of the sum, in the place of stages.
+    pub lookup: Option<Lookup>,
     /// Threshold stages.
     pub stages: Vec<Stage>,
     /// Bits of a threshold word.
@@ -138,6 +155,8 @@ pub struct Port {
 pub struct Rom {
     /// Bits of a word.
     pub bits: usize,
+    /// The attribute `rom_style`, or nothing.
+    pub style: &'static str,
     /// A case item for each word, one a line.
     pub cases: String,
 }

@@ -10,13 +10,14 @@ pub struct Fixed {
 }
 
 /// All fixed modules, by name.
-pub const FIXED: [Fixed; 11] = [
+pub const FIXED: [Fixed; 12] = [
     Fixed { name: "snug_add", text: include_str!("../rtl/snug_add.v") },
     Fixed { name: "snug_concat", text: include_str!("../rtl/snug_concat.v") },
     Fixed { name: "snug_credit", text: include_str!("../rtl/snug_credit.v") },
     Fixed { name: "snug_delay", text: include_str!("../rtl/snug_delay.v") },
     Fixed { name: "snug_fifo", text: include_str!("../rtl/snug_fifo.v") },
     Fixed { name: "snug_fork", text: include_str!("../rtl/snug_fork.v") },
+    Fixed { name: "snug_pair", text: include_str!("../rtl/snug_pair.v") },
     Fixed { name: "snug_pool", text: include_str!("../rtl/snug_pool.v") },
     Fixed { name: "snug_sequencer", text: include_str!("../rtl/snug_sequencer.v") },
     Fixed { name: "snug_upsample", text: include_str!("../rtl/snug_upsample.v") },

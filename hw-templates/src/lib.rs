@@ -9,6 +9,7 @@ mod fixed;
 mod formal;
 mod formal_fixed;
 mod heap;
+mod streamed;
 
 pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
@@ -16,6 +17,7 @@ pub use fixed::{FIXED, Fixed, XC7};
 pub use formal::*;
 pub use formal_fixed::*;
 pub use heap::{HeapDelay, HeapRow, HeapSum};
+pub use streamed::{StreamedElement, StreamedLane, StreamedUnit};
 
 use serde::Serialize;
 use tera::{Context, Tera};

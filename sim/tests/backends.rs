@@ -10,7 +10,8 @@ use generator::lower::{LowerOptions, lower_with};
 use generator::reduction::Operation;
 use generator::target::{Backend, retarget};
 use ndarray::Array2;
-use quantizer::testing::{Limits, conv_network, inputs, network};
+use quantizer::datatype::DataType;
+use quantizer::testing::{Limits, conv_network, inputs, mlp, network};
 use sim::cosim::{CompileOptions, Compiled, difference};
 use sim::stall::Stall;
 use sim::tools::{Tool, find};
@@ -101,6 +102,43 @@ fn xc7_is_cycle_exact_for_images() {
 fn in_parts(module: &generator::dataflow::Module) -> bool {
     let part = |n: &generator::reduction::Node| matches!(n.operation, Operation::Join { .. });
     matches!(&module.kind, Kind::MatrixVector(u) if u.pes.iter().any(|pe| pe.reduction.nodes.iter().any(part)))
+}
+
+/// -1 and 1 alone, the sums being counts of equal bits; and small weights, whose inputs are grouped. Unrolled, with codes looked up from
+/// narrow sums and searched for from wide ones, and folded.
+#[test]
+fn binary_and_unrolled_networks_are_cycle_exact() {
+    let Ok(tool) = find(Tool::Verilator) else {
+        eprintln!("SKIPPED: verilator is not installed (apt-get install verilator)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (mut arrays, mut direct) = (0, 0);
+    let binary = DataType::BIPOLAR;
+    let (small, wide) = (DataType { narrow: true, ..DataType::signed(2) }, DataType::signed(5));
+    let cases = [
+        (binary, binary, binary, 1),
+        (binary, binary, binary, 12),
+        (DataType::unsigned(2), small, DataType::unsigned(3), 1),
+        (DataType::unsigned(5), wide, DataType::signed(2), 1),
+    ];
+    for (seed, (input, weights, activations, interval)) in (0..).zip(cases) {
+        let network = mlp(seed, &[26, 12, 7], input, weights, activations);
+        let folding = FoldingRequest::Interval(interval);
+        let options = LowerOptions { folding, top: None, output: Output::Logits };
+        let mut dataflow = lower_with(&network, &options, AccumulatorRule::Channel).unwrap();
+        retarget(&mut dataflow, Backend::Xc7);
+        for module in &dataflow.modules {
+            if let Kind::MatrixVector(unit) = &module.kind {
+                arrays += usize::from(unit.array.is_some());
+                direct += usize::from(unit.direct_codes);
+            }
+        }
+        let x = inputs(&network, seed, 9);
+        let expected = golden::run(&network, x.view()).unwrap();
+        check(&tool, &dataflow, &x, &expected, seed, folder.path());
+    }
+    assert_eq!((arrays, direct), (6, 2));
 }
 
 #[test]

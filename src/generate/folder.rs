@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use generator::dataflow::Dataflow;
 use generator::emit;
 use generator::folding::LayerFolding;
+use generator::memory::WeightMemory;
 use generator::names::comment;
 use generator::target::Backend;
 use quantizer::certificate::Certificate;
@@ -25,10 +26,20 @@ use crate::prove::scripts;
 #[derive(Serialize)]
 struct DataflowFile<'a> {
     schema: &'static str,
-    folding: BTreeMap<&'a str, LayerFolding>,
+    folding: BTreeMap<&'a str, LayerEntry>,
     backend: Backend,
     accumulators: String,
+    weight_memory: WeightMemory,
     dataflow: &'a Dataflow,
+}
+
+/// A layer's entry in the folding.
+#[derive(Serialize)]
+struct LayerEntry {
+    #[serde(flatten)]
+    folding: LayerFolding,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<WeightMemory>,
 }
 
 /// All files of the folder but the manifest and the report.
@@ -45,12 +56,14 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
         rtl.push(name.clone());
         files.insert(name, file.text.into_bytes());
     }
-    let folding = design.folding.iter().map(|(name, f)| (name.as_str(), *f)).collect();
+    let entry = |name: &str, folding| LayerEntry { folding, memory: design.memories.get(name).copied() };
+    let folding = design.folding.iter().map(|(name, f)| (name.as_str(), entry(name, *f))).collect();
     let dataflow_file = DataflowFile {
         schema: "snug.dataflow/1",
         folding,
         backend: design.backend,
         accumulators: design.accumulators.to_string(),
+        weight_memory: design.weight_memory,
         dataflow,
     };
     let mut certificate = Certificate::of(network).map_err(stored)?;

@@ -1,12 +1,12 @@
 //! Prints a bit heap: the part of a processing element from products to accumulator.
 
 use hw_templates::{HeapDelay, HeapRow, HeapSum};
+use quantizer::datatype::Range;
 
 use crate::heap::{Heap, Row, Term, Wire};
-use crate::reduction::Reduction;
 
-/// The context of `heap`.
-pub fn context(heap: &Heap, plan: &Reduction) -> HeapSum {
+/// The context of `heap`, whose sums lie in `interval`.
+pub fn context(heap: &Heap, interval: Range) -> HeapSum {
     let names = Names { heap, delays: heap.delays() };
     let rows = heap.rows.iter().enumerate().map(|(i, r)| names.row(i, r)).collect();
     let delays = names
@@ -26,8 +26,7 @@ pub fn context(heap: &Heap, plan: &Reduction) -> HeapSum {
         .rev()
         .map(|t| t.map_or_else(|| "1'b0".to_owned(), |t| names.bare(t, heap.last_stage)))
         .collect();
-    let (what, interval) =
-        (if heap.accumulate { "Accumulator: prefixes and sums lie" } else { "The sum: it lies" }, plan.accumulator);
+    let what = if heap.accumulate { "Accumulator: prefixes and sums lie" } else { "The sum: it lies" };
     HeapSum {
         luts: heap.luts(),
         stages: heap.last_stage,

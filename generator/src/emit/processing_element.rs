@@ -1,12 +1,12 @@
 //! Prints a processing element from its plan.
 
-use hw_templates::{Adder, Direction, Port, ProcessingElement, Product, Rom};
+use hw_templates::{Adder, Direction, Lookup, Port, ProcessingElement, Product, Rom};
 use quantizer::datatype::Signedness;
 
 use super::expression::{counter_bits, field, pack, resize, word};
 use super::heap::reads_all;
 use super::search;
-use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Stream};
+use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Search, SearchWords, Stream, sign_extend};
 use crate::heap::Wire;
 use crate::names::comment;
 use crate::reduction::{Node, Operation, WeightPart};
@@ -28,6 +28,7 @@ pub fn context(
     let layout = Layout::of(pe, &lanes);
     let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
         bits: layout.bits,
+        style: unit.weight_memory.style(),
         cases: cases(counter_bits(folds - 1), layout.bits, pe.weights.iter().map(|w| layout.word(w))),
     });
     let mut products: Vec<Product> =
@@ -74,7 +75,8 @@ pub fn context(
     };
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let several = unit.neuron_folds > 1;
-    let stages = unit.search.map_or_else(Vec::new, |s| {
+    let lookup = unit.search.filter(|_| unit.direct_codes).map(|s| lookup(s, &pe.words[0], acc_bits));
+    let stages = unit.search.filter(|_| !unit.direct_codes).map_or_else(Vec::new, |s| {
         search::stages(s, &pe.words, pe.word_bits, acc_bits, unit.words_read_ahead, |k| {
             (format!("channel{k}"), neuron_bits)
         })
@@ -106,7 +108,8 @@ pub fn context(
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
     }
-    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && pe.heap.is_none() {
+    if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && lookup.is_none() && pe.heap.is_none()
+    {
         unused.push("aclk");
     }
     ProcessingElement {
@@ -143,6 +146,7 @@ pub fn context(
         },
         acc_bits: acc_bits as usize,
         root,
+        lookup,
         stages,
         word_bits: pe.word_bits as usize,
         direction,
@@ -308,6 +312,19 @@ pub(super) fn node_name(nodes: &[Node], index: usize) -> String {
             let number = nodes[..index].iter().filter(|n| n.stage == stage).count();
             format!("s{stage}_{number}")
         }
+    }
+}
+
+/// The count of reached words as one table a bit, for every pattern of a sum of `bits` bits.
+fn lookup(search: Search, words: &SearchWords, bits: u32) -> Lookup {
+    let count = |pattern: u64| words.words.partition_point(|&w| w <= sign_extend(pattern, bits)) as u64;
+    let table = |bit: u32| pack((0..1u64 << bits).map(|pattern| (count(pattern) >> bit & 1, 1)));
+    let read: Vec<String> = (0..search.bits).rev().map(|bit| format!("table{bit}[pattern]")).collect();
+    Lookup {
+        patterns: 1 << bits,
+        bits: search.bits as usize,
+        tables: (0..search.bits).map(table).collect(),
+        read: format!("{{{}}}", read.join(", ")),
     }
 }
 

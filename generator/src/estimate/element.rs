@@ -8,6 +8,7 @@ use super::logic::{self, Operand, columns};
 use super::{Cost, Part};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
 use crate::heap::Heap;
+use crate::memory::WeightMemory;
 use crate::reduction::{Node, Operation};
 
 /// The parts of a processing element that reads codes of `input`.
@@ -71,7 +72,7 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
         accumulator = logic::accumulator(root, pe.reduction.accumulator_bits);
     }
     vec![
-        (Part::Weights, weights(memory, pe.weights.len(), memory_bits)),
+        (Part::Weights, weights(memory, pe.weights.len(), memory_bits, unit.weight_memory)),
         (Part::Products, products),
         (Part::Tree, tree),
         (Part::Accumulator, accumulator),
@@ -126,8 +127,13 @@ fn delay(nodes: &[Node], index: usize) -> Cost {
 }
 
 /// The weight memory of `bits` bits a word and its output register, from its distinct columns.
-fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64) -> Cost {
-    if let Some(bram) = logic::block_ram(words as u64, bits) {
+fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64, memory: WeightMemory) -> Cost {
+    let bram = match memory {
+        WeightMemory::Auto => logic::block_ram(words as u64, bits),
+        WeightMemory::Block if words > 1 && bits > 0 => logic::block_rams(words as u64, bits),
+        _ => None,
+    };
+    if let Some(bram) = bram {
         return Cost { bram, ..Cost::default() };
     }
     let kept: Vec<Vec<u64>> = kept.into_iter().collect();
@@ -136,6 +142,10 @@ fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64) -> Cost {
 
 fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
     let Some(search) = unit.search else { return Cost::default() };
+    if unit.direct_codes {
+        return Cost::lut(logic::code_tables(pe.reduction.accumulator_bits, search.bits))
+            .with_ff(u64::from(search.bits));
+    }
     let value = u64::from(pe.reduction.accumulator_bits);
     let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);
     if unit.words_read_ahead {

@@ -53,14 +53,18 @@ pub fn rom(columns: &[Vec<u64>], words: usize) -> u64 {
 /// model puts the logic above them.
 pub fn block_ram(words: u64, bits: u64) -> Option<u64> {
     let logic = (words * bits).div_ceil(ROM_BITS_PER_COST);
+    block_rams(words, bits).filter(|halves| halves * BRAM_COST < logic)
+}
+
+/// Half block RAMs that hold a registered memory; none if it is deeper than they are.
+pub fn block_rams(words: u64, bits: u64) -> Option<u64> {
     let address = bits_for(words.saturating_sub(1)).max(9);
     if address > 14 {
         return None;
     }
     // A RAMB18 holds 512 words of 36 bits, 1024 of 18, ...
     let width = [36, 18, 9, 4, 2, 1][(address - 9) as usize];
-    let halves = bits.div_ceil(width);
-    (halves * BRAM_COST < logic).then_some(halves)
+    Some(bits.div_ceil(width))
 }
 
 /// A product of two run-time factors into a register of `width` bits.
@@ -166,4 +170,20 @@ pub fn threshold_stage(words: &[u64], word_bits: u32, address: u64) -> Cost {
     let mut cost = compare(bits);
     cost += Cost::lut(rom(&kept, words.len()));
     cost
+}
+
+/// LUTs of a code of `bits` bits looked up from a sum of `value` bits, one table a bit. Measured with thresholds evenly spread: Yosys
+/// shares what tables have in common.
+pub fn code_tables(value: u32, bits: u32) -> u64 {
+    // Tenths of a LUT a bit of the code, for sums of 7, 8, 9 and 10 bits; up to 6 bits a table is a LUT.
+    let tenths: u64 = match (value, bits) {
+        (..=6, _) => 10,
+        (7, _) => 15,
+        (8, _) => 26,
+        (9, ..=2) => 25,
+        (9, _) => 42,
+        (_, ..=2) => 32,
+        _ => 66,
+    };
+    (tenths * u64::from(bits)).div_ceil(10)
 }

@@ -10,6 +10,7 @@ use super::{Builder, divisor_from, padded, round_trip, sum_range};
 use crate::dataflow::{Encoding, Kind, MatrixVector, Pe, SearchWords, StreamId};
 use crate::error::GenerateError;
 use crate::folding::LayerFolding;
+use crate::memory::WeightMemory;
 use crate::names::sanitize;
 use crate::reduction::Reduction;
 use crate::stages::{GroupFolding, Groups, Matrix, Stage};
@@ -137,7 +138,12 @@ impl Builder<'_> {
             array: None,
             search: search.map(|(s, _)| s),
             words_read_ahead: false,
+<<<<<<< HEAD
             operands_copied: false,
+=======
+            direct_codes: false,
+            weight_memory: WeightMemory::Auto,
+>>>>>>> arrays
             queue_depth: 0,
         };
         // A whole vector fits, so that the unit goes on while its reader goes through its neuron folds.

@@ -47,7 +47,7 @@ struct Worth {
 impl Worth {
     fn of(signals: &[Signal], pattern: Pattern) -> Self {
         let (a, b) = (&signals[pattern.a], &signals[pattern.b]);
-        let sum = Signal { interval: interval(signals, &pattern.digits()), sum: Vec::new() };
+        let sum = Signal { interval: interval(signals, &pattern.digits()), sum: Vec::new(), carries: false };
         let width = sum.width();
         // Columns below the other's lowest bit need no LUT, if they are not subtracted.
         let free = pattern.distance.unsigned_abs() as usize;
@@ -98,7 +98,7 @@ pub fn share(signals: &mut Vec<Signal>, sums: &mut [Vec<Digit>], depth: usize, w
         let digits = pattern.digits();
         let signal = signals.len();
         let interval = interval(signals, &digits);
-        signals.push(Signal { interval, sum: digits.to_vec() });
+        signals.push(Signal { interval, sum: digits.to_vec(), carries: false });
         levels.push(levels[pattern.a].max(levels[pattern.b]) + 1);
         for sum in sums.iter_mut() {
             let found = matches(sum, pattern);

@@ -8,6 +8,7 @@ fn instances() -> Vec<(&'static str, Vec<(&'static str, usize)>)> {
     let mut all = Vec::new();
     for width in WIDTHS {
         all.push(("snug_skid", vec![("WIDTH", width)]));
+        all.push(("snug_pair", vec![("WIDTH", width)]));
         for depth in DEPTHS {
             all.push(("snug_fifo", vec![("WIDTH", width), ("DEPTH", depth)]));
         }

@@ -18,6 +18,7 @@ fn rtl() -> std::path::PathBuf {
 
 const FIFO: &str = include_str!("../../rtl/snug_fifo.v");
 const SKID: &str = include_str!("../../rtl/snug_skid.v");
+const PAIR: &str = include_str!("../../rtl/snug_pair.v");
 const CREDIT: &str = include_str!("../../rtl/snug_credit.v");
 
 /// Depths with all the odd shapes: one beat, powers of two, and their neighbours.

@@ -1,7 +1,7 @@
 //! The assertions inside the modules (`ifdef FORMAL`), for every reachable state: levels and handshakes agree, data
 //! waits with valid, and the beat that leaves as number i carries the data that entered as number i.
 
-use super::{CREDIT, DEPTHS, FIFO, SKID};
+use super::{CREDIT, DEPTHS, FIFO, PAIR, SKID};
 use crate::tools::{Verdict, have, mutate, prove};
 
 /// Tries to prove the assertions of `module` in `source`.
@@ -48,6 +48,16 @@ fn skid() {
 }
 
 #[test]
+fn pair() {
+    if !have("yosys", "-V") {
+        return;
+    }
+    for width in [1, 8, 33] {
+        assert_eq!(attempt(PAIR, "snug_pair", &format!("-set WIDTH {width}")), Verdict::Proven, "{width}");
+    }
+}
+
+#[test]
 fn credit() {
     if !have("yosys", "-V") {
         return;
@@ -74,15 +84,22 @@ fn mistakes_are_refuted() {
         (SKID, "snug_skid", "held_reg ? held_data_reg : s_axis_tdata", "s_axis_tdata"),
         (SKID, "snug_skid", "m_axis_tready | ~valid_reg", "m_axis_tready"),
         (SKID, "snug_skid", "ready_next = ~held_next", "ready_next = ~held_reg"),
+<<<<<<< HEAD
         (CREDIT, "snug_credit", "give & ~all_reg", "give"),
         (CREDIT, "snug_credit", "available_next = ~one_reg", "available_next = 1'b1"),
+=======
+        (PAIR, "snug_pair", "(~second_valid_reg | m_axis_tready);", "~second_valid_reg;"),
+        (PAIR, "snug_pair", "first_valid_reg | (second_valid_reg & ~m_axis_tready)", "first_valid_reg"),
+        (PAIR, "snug_pair", "if (move)", "if (first_valid_reg)"),
+        (CREDIT, "snug_credit", "give & (count_reg != ALL)", "give"),
+>>>>>>> arrays
         (CREDIT, "snug_credit", "if (taken & ~given)", "if (taken)"),
         (CREDIT, "snug_credit", "count_reg     <= ALL;", "count_reg     <= ALL - 1'b1;"),
     ];
     for (source, module, from, to) in mutants {
         let parameters = match module {
             "snug_fifo" => "-set WIDTH 2 -set DEPTH 3",
-            "snug_skid" => "-set WIDTH 2",
+            "snug_skid" | "snug_pair" => "-set WIDTH 2",
             _ => "-set CREDITS 3",
         };
         let verdict = attempt(&mutate(source, from, to), module, parameters);
