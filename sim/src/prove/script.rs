@@ -217,7 +217,7 @@ fn row_job(row: &str, width: usize, ternary: bool, files: Vec<String>) -> Job {
          t:$assert\n",
         sum.join(" + ")
     );
-    Job { module: name, kind: Kind::Control, files, prepare: s, folds: 0 }
+    Job { module: name, kind: Kind::Control, files, prepare: s, folds: 0, groups: 1 }
 }
 
 fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, folds: usize) -> Job {
