@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware brevitas bench-train-speed clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,14 @@ bench-mnist-cnn: ## The same for a small convolutional network: SNUG_ZOO=FOLDER 
 
 bench-mnist-hardware: ## Those perceptrons clock by clock over the test set: SNUG_ZOO=FOLDER make bench-mnist-hardware
 	$(CARGO) bench -p trainer --bench mnist_hardware
+
+brevitas: build ## The sign-split quantizer for Brevitas: its tests, and small trainings through snug (PYTHON, or a venv by pip)
+	@python=$$(examples/brevitas/python.sh) || exit 0; target="$${CARGO_TARGET_DIR:-target}"; \
+	PYTHONDONTWRITEBYTECODE=1 "$$python" examples/brevitas/test.py "$$target/release/snug"
+
+bench-train-speed: ## Samples a second in training, snug beside Brevitas in one run (PYTHON, or a venv by pip)
+	@python=$$(examples/brevitas/python.sh) || exit 0; $(CARGO) bench -p trainer --bench speed --no-run && \
+	PYTHONDONTWRITEBYTECODE=1 "$$python" benches/brevitas/speed.py
 
 mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants

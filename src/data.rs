@@ -1,13 +1,14 @@
 //! Reading the data that people feed to a network: images, arrays, tables, labels.
 //!
 //! A file's kind is told from its first bytes, not from its name: `.npy`, `.npz`, IDX, PNG, and each of them (but PNG)
-//! gzipped; what is text is read as CSV. Everything ends up as [`Samples`] in the network's own shape and order.
+//! gzipped; CIFAR-10's binary batches have no mark and are told by their name; what is text is read as CSV. Everything ends up as [`Samples`] in the network's own shape and order.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub mod cifar;
 pub mod fit;
 pub mod idx;
 pub mod image;
@@ -214,16 +215,18 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(unpacked)
 }
 
-/// Reads the array in the file (or, for PNG, the folder) at `path`.
+/// Reads the array in the file (or, for PNG and CIFAR-10, the folder) at `path`.
 ///
 /// # Errors
 /// If it cannot be read, is damaged, or is of a kind that is not supported.
 pub fn read(path: &Path) -> Result<Array, DataError> {
     if path.is_dir() {
-        return image::read_folder(path);
+        let batches = cifar::batches(path)?;
+        return if batches.is_empty() { image::read_folder(path) } else { cifar::read_batches(&batches) };
     }
     let bytes = bytes_of(path)?;
     match &bytes[..] {
+        b if cifar::looks_like(path, b) => cifar::parse(path, b),
         b if b.starts_with(b"\x93NUMPY") => npy::parse(path, b),
         b if b.starts_with(b"\x89PNG") => image::read_file(path, b),
         b if b.starts_with(b"PK\x03\x04") => Err(DataError::Kind {

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 
 #[cfg(feature = "train")]
+mod data;
+#[cfg(feature = "train")]
 mod folder;
 #[cfg(feature = "train")]
 mod session;

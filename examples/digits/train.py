@@ -56,11 +56,11 @@ class Digits(nn.Module):
 
 
 @torch.no_grad()
-def project(layer, budget):
-    """Start where the accumulator allows: project every zero-centred channel onto the l1 ball (A2Q+, EP-init)."""
+def project(layer, budget, centred=True):
+    """Start where the accumulator allows: project every (for A2Q+: zero-centred) channel onto the l1 ball (EP-init)."""
     quant = layer.weight_quant.tensor_quant
     radius = (2**quant.scaling_impl.value * budget).expand(layer.out_features, 1)
-    w = layer.weight - layer.weight.mean(1, keepdim=True)
+    w = layer.weight - layer.weight.mean(1, keepdim=True) if centred else layer.weight
     u, _ = w.abs().sort(1, descending=True)
     excess = (u.cumsum(1) - radius) / torch.arange(1, layer.in_features + 1)
     rho = (u > excess).sum(1, keepdim=True) - 1

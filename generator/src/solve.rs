@@ -23,6 +23,10 @@ use crate::target::{Backend, retarget};
 const SMALL: usize = 1 << 12;
 /// How many times the multipliers that a rate needs are tried in other layers.
 const SPARE: usize = 4;
+/// How often a rate is aimed at a little faster, where what joins the layers is too slow.
+const TRIES: usize = 4;
+/// How many rates beyond the first that exceeds a budget are looked at.
+const PROBES: usize = 6;
 /// Layers of more weights than this are not tried unrolled, unless the rate asks for it.
 const UNROLLED: usize = 1 << 14;
 
@@ -80,25 +84,53 @@ struct Solver<'a> {
     layers: Vec<(String, Vec<Choice>)>,
     /// LUTs of each layer, found so far.
     known: Vec<HashMap<Key, u64>>,
+    /// Whole foldings lowered so far.
+    seen: Vec<Solution>,
 }
 
 impl<'a> Solver<'a> {
     fn new(plan: Plan<'a>) -> Result<Self, GenerateError> {
         let layers = choices(plan.network)?;
         let known = vec![HashMap::new(); layers.len()];
-        Ok(Solver { plan, layers, known })
+        Ok(Solver { plan, layers, known, seen: Vec::new() })
     }
 
     /// The cheapest folding of at most `interval` cycles.
+    ///
+    /// What stands between the layers (width converters, pools) may be slower than they are: then they are tried a little faster.
     fn at(&mut self, interval: u64) -> Result<Solution, GenerateError> {
-        let plain = resolve(self.plan.network, &FoldingRequest::Interval(interval))?;
-        let plain: Vec<LayerFolding> = plain.layers.into_iter().map(|(_, f)| f).collect();
-        let candidates: Vec<Vec<LayerFolding>> =
-            self.layers.iter().zip(&plain).map(|((_, all), &plain)| worth_trying(all, interval, plain)).collect();
-        self.learn(&candidates)?;
-        let path = self.path(&candidates);
-        let (found, plain) = (self.solution(&path)?, self.solution(&plain)?);
-        Ok(if found.interval <= interval && found.luts <= plain.luts { found } else { plain })
+        let mut aim = interval;
+        for _ in 0..TRIES {
+            let plain = resolve(self.plan.network, &FoldingRequest::Interval(aim));
+            let plain = match plain {
+                Err(_) if aim < interval => break,
+                plain => plain?,
+            };
+            let plain: Vec<LayerFolding> = plain.layers.into_iter().map(|(_, f)| f).collect();
+            let candidates: Vec<Vec<LayerFolding>> =
+                self.layers.iter().zip(&plain).map(|((_, all), &plain)| worth_trying(all, aim, plain)).collect();
+            self.learn(&candidates)?;
+            let path = self.path(&candidates);
+            let (found, plain) = (self.solution(&path)?, self.solution(&plain)?);
+            let kept = found.interval <= interval;
+            self.seen.extend([found, plain]);
+            let all = self.layers.iter().flat_map(|(_, all)| all);
+            match all.map(|c| c.cycles).filter(|&cycles| cycles < aim).max() {
+                Some(faster) if !kept => aim = faster,
+                _ => break,
+            }
+        }
+        let fast = self.seen.iter().filter(|s| s.interval <= interval);
+        let best = fast.min_by_key(|s| s.luts).cloned();
+        best.ok_or_else(|| {
+            let fastest = self.seen.iter().min_by_key(|s| s.interval);
+            let found = fastest.map_or_else(String::new, |s| match &s.limiting {
+                Some(layer) => format!("; layer '{layer}' takes {} cycles", s.interval),
+                None => format!("; {} cycles can", s.interval),
+            });
+            let reason = format!("what joins the layers is slower than they are{found}");
+            GenerateError::Target { wanted: interval, reason }
+        })
     }
 
     /// The fastest folding of at most `budget` LUTs: fewer cycles never cost less, since whatever keeps up with a fast rate
@@ -123,6 +155,13 @@ impl<'a> Solver<'a> {
                 stride *= 2;
             } else {
                 exceeds = next;
+            }
+        }
+        // Costs are not quite monotone where branches join or widths change: a few that are faster still may fit.
+        for &cycles in all.iter().skip(exceeds).take(PROBES) {
+            let solution = self.at(cycles)?;
+            if solution.luts <= budget && solution.interval < best.interval {
+                best = solution;
             }
         }
         Ok(best)

@@ -141,3 +141,44 @@ fn a_small_resnet_from_onnx_is_golden_in_every_cycle() {
     let codes: std::collections::HashSet<i64> = run.result.iter().copied().collect();
     assert!(codes.len() > 10, "the outputs hardly vary: {codes:?}");
 }
+
+/// A channel whose code is always 3, before a convolution that pads: at the border the constant is absent, so that it stays a lane.
+#[test]
+fn a_constant_channel_before_a_padded_border() {
+    let constant = |network: &Network| {
+        network.layers.iter().any(|l| match &l.op {
+            Op::Conv(conv) => {
+                let padded = conv.window.pad_begin != [0, 0] || conv.window.pad_end != [0, 0];
+                let input = network.tensor(l.input());
+                let three = input.ranges.iter().position(|r| r.constant() == Some(3));
+                let places = conv.weights.ncols() * conv.groups / input.ranges.len();
+                let read = |c: usize| {
+                    conv.groups == 1
+                        && conv
+                            .weights
+                            .columns()
+                            .into_iter()
+                            .skip(c * places)
+                            .take(places)
+                            .any(|w| w.iter().any(|&w| w != 0))
+                };
+                padded && l.input() != network.input && three.is_some_and(read)
+            }
+            _ => false,
+        })
+    };
+    let mut found = 0;
+    for seed in 0..2000u64 {
+        let network = conv_network(seed, LIMITS);
+        if !constant(&network) {
+            continue;
+        }
+        let Some(dataflow) = design(&network, seed) else { continue };
+        let x = inputs(&network, seed, 4);
+        let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap();
+        assert_eq!(run.result, expected(&network, &x), "seed {seed}");
+        found += 1;
+    }
+    eprintln!("{found} networks with a constant 3 before a padded border");
+    assert!(found > 3, "{found}");
+}

@@ -16,7 +16,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
         return Err(DataError::Kind {
             path: path.to_path_buf(),
             found: "of no known kind",
-            wanted: ".npy, IDX (.gz too), PNG (or a folder of them) and CSV can be read",
+            wanted: ".npy, IDX (.gz too), PNG (or a folder of them), CIFAR-10 batches (.bin) and CSV can be read",
         });
     };
     let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(text.as_bytes());

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sim::golden;
 use trainer::TrainError;
 use trainer::checkpoint;
-use trainer::config::{Config, DataConfig, Loss};
+use trainer::config::{Config, Loss};
 use trainer::graph::Graph;
 use trainer::run::{Samples, train};
 use trainer::start;
@@ -20,15 +20,12 @@ use trainer::state::State;
 use trainer::trained::{Trained, codes};
 
 use super::Args;
+use super::data::{same_classes, sets};
 use super::folder::{Entry, Tested, log, write_curves, write_log};
 use crate::Outcome;
 use crate::console::Console;
-use crate::data::{self, Values};
 use crate::error::Error;
 use crate::files;
-
-/// Labels are small numbers; one beyond is a file that holds something else.
-const CLASSES: usize = 1 << 16;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -64,11 +61,12 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let config = Config::parse(&files::read_text(&args.config)?)
         .map_err(|e| usage(format!("{}: {e}", args.config.display()), None))?;
     let Some(paths) = &config.data else {
-        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files";
+        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files, CIFAR-10 batches or folders of PNG files";
         return Err(usage(format!("{}: there is no [data]", args.config.display()), Some(help)));
     };
     let beside = |path: &Path| args.config.parent().unwrap_or(Path::new("")).join(path);
     let [training, test] = sets(&config, paths, beside)?;
+    same_classes(&beside(&paths.train), &beside(&paths.test))?;
     if test.size() != training.size() || test.classes() > training.classes() {
         let (a, b) = (training.size(), test.size());
         let (c, d) = (training.classes(), test.classes());
@@ -211,52 +209,6 @@ fn same_values(trained: &Trained, imported: &Imported, outputs: &Array2<i64>, te
     Ok(Tested::Error(trained.error(test)))
 }
 
-/// Training and test samples.
-fn sets(config: &Config, paths: &DataConfig, beside: impl Fn(&Path) -> PathBuf) -> Result<[Samples; 2], Error> {
-    let set = |values: &Path, labels: &Option<PathBuf>, targets: &Option<PathBuf>, key: &str| match (labels, targets) {
-        (_, Some(targets)) if config.training.loss == Loss::Mse => with_targets(&beside(values), &beside(targets)),
-        (Some(labels), _) => samples(&beside(values), &beside(labels)),
-        _ => Err(usage(format!("[data] has no {key} for {}", values.display()), None)),
-    };
-    Ok([
-        set(&paths.train, &paths.train_labels, &paths.train_targets, "train_labels")?,
-        set(&paths.test, &paths.test_labels, &paths.test_targets, "test_labels")?,
-    ])
-}
-
-/// The values of a file: bytes are pixels.
-fn values(path: &Path) -> Result<(Vec<f32>, Vec<usize>), Error> {
-    let array = data::read(path).map_err(|e| usage(e.to_string(), None))?;
-    let values = match &array.values {
-        Values::Bytes(v) => v.iter().map(|&b| f32::from(b) / 255.0).collect(),
-        Values::Integers(v) => v.iter().map(|&v| v as f32).collect(),
-        Values::Floats(v, _) => v.iter().map(|&v| v as f32).collect(),
-    };
-    Ok((values, array.shape))
-}
-
-/// Samples and what they should become.
-fn with_targets(path: &Path, targets: &Path) -> Result<Samples, Error> {
-    let ((values, shape), (wanted, wanted_shape)) = (self::values(path)?, self::values(targets)?);
-    let (count, others) = (shape.first().copied().unwrap_or(0), wanted_shape.first().copied().unwrap_or(0));
-    if count != others || count == 0 {
-        let (path, targets) = (path.display(), targets.display());
-        return Err(usage(format!("{path} has {count} samples, {targets} has {others}"), None));
-    }
-    let (size, target_size) = (values.len() / count, wanted.len() / count);
-    Samples::with_targets(values, size, wanted, target_size)
-        .map_err(|e| usage(format!("{} with {}: {e}", path.display(), targets.display()), None))
-}
-
-/// Samples with values 0 to 1.
-fn samples(path: &Path, labels: &Path) -> Result<Samples, Error> {
-    let classes = data::labels::labels(labels, CLASSES).map_err(|e| usage(e.to_string(), None))?;
-    let (values, _) = values(path)?;
-    let size = values.len() / classes.len().max(1);
-    Samples::new(values, size, classes)
-        .map_err(|e| usage(format!("{} with {}: {e}", path.display(), labels.display()), None))
-}
-
 fn bar(console: &Console, epochs: usize) -> ProgressBar {
     let target = if console.talks() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(epochs as u64), target);
@@ -271,7 +223,7 @@ fn percent(right: usize, of: usize) -> f64 {
     100.0 * right as f64 / of.max(1) as f64
 }
 
-fn usage(message: String, help: Option<&str>) -> Error {
+pub(super) fn usage(message: String, help: Option<&str>) -> Error {
     Error::Usage { message, help: help.map(str::to_owned) }
 }
 

@@ -307,12 +307,11 @@ impl Config {
                 return wrong("given", "leave it out, or choose a method that keeps to it");
             }
             (None, Method::Unconstrained) => {}
-            (None, _) if self.layers.iter().all(|l| !l.kind.has_weights() || l.accumulator.is_some()) => {
-                // Each layer says for itself; a perceptron's cannot.
-                if self.layers.is_empty() {
-                    return wrong("missing", "the method needs one width, or one per layer");
-                }
+            (None, _) if self.layers.is_empty() => {
+                return wrong("missing", "the method needs one width, or one per layer");
             }
+            // Each layer says for itself.
+            (None, _) if self.layers.iter().all(|l| !l.kind.has_weights() || l.accumulator.is_some()) => {}
             (None, _) => {
                 return wrong("missing", "the method needs one width, one per layer, or `accumulator` in each");
             }

@@ -25,7 +25,7 @@ pub struct Graph {
     pub method: Method,
     /// Bits of the input.
     pub input_bits: u32,
-    /// Codes that quantizers start with, see [`Graph::quantizers`].
+    /// Bits that quantizers start with, see [`Graph::quantizers`].
     pub bits: Vec<u32>,
 }
 

@@ -50,8 +50,8 @@ pub struct Codes {
     pub plus: Vec<f32>,
     /// The same for negative ones.
     pub minus: Vec<f32>,
-    /// How both depend on what positive and negative weights sum up to, where the sides compete (inputs of both signs): four numbers a row,
-    /// see [`mixture`]. Empty otherwise.
+    /// How both depend on what positive and negative weights sum up to, where the sides compete (inputs of both signs): four numbers a row, the
+    /// derivative of either threshold by either sum. Empty otherwise.
     pub mixtures: [Vec<f32>; 4],
 }
 

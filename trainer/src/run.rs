@@ -72,7 +72,7 @@ fn device(hardware: Hardware) -> Device {
     match hardware {
         Hardware::Cpu => Device::flex().autodiff(),
         #[cfg(feature = "gpu")]
-        Hardware::Gpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice).autodiff(),
+        Hardware::Gpu => Device::wgpu(Default::default()).autodiff(),
         // Configurations that ask for it are refused without the feature.
         #[cfg(not(feature = "gpu"))]
         Hardware::Gpu => Device::flex().autodiff(),

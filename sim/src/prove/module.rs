@@ -117,6 +117,7 @@ pub(super) fn one(
     }
     let log = run(yosys, folder, &proof, left(), &mut module)?;
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
+    let failed = log.is_some();
     if module.verdict == Verdict::Proved {
         let reached = match &cover {
             Some(cover) => covered(yosys, folder, cover, left(), &mut module)?,
@@ -146,6 +147,10 @@ pub(super) fn one(
                     (found.replay, found.replayed) = (Some(script), printed);
                 }
                 module.counterexample = Some(found);
+            }
+            None if failed => {
+                let limit = options.timeout.as_secs();
+                module.reason = Some(format!("induction fails; the search for a run was stopped after {limit} s"));
             }
             None => module.reason = Some(format!("stopped after {} s", options.timeout.as_secs())),
             _ => module.reason = Some("induction fails, and no run that breaks a claim was found".to_owned()),
