@@ -37,7 +37,7 @@ test: setup ## All tests; SNUG_ZOO=FOLDER adds those on real networks (FOLDER/mo
 second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 	$(CARGO) test -p second-opinion
 
-second-solver: build ## The proof again by z3: one module of each kind of the digits (apt-get install z3)
+second-solver: build ## The proof again by z3: one module of each kind (apt-get install z3)
 	tests/solver/run.sh target/release/snug
 
 trainer: ## Tests of `snug train`: gradients, methods, resuming (builds burn)
