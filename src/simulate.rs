@@ -11,7 +11,7 @@ use sim::golden;
 
 use crate::Outcome;
 use crate::console::{Console, json};
-use crate::data::{DataError, labels::labels, npy, npz};
+use crate::data::{DataError, labels, npy, npz};
 use crate::error::Error;
 use crate::files;
 use crate::folding::FoldingArgs;
@@ -40,7 +40,7 @@ pub struct Args {
     /// Random gaps at the input, random stalls at the output; --seed draws them
     #[arg(long, value_enum, default_value = "none")]
     stall: StallArg,
-    /// Class indices of all samples of --inputs: .npy, IDX or CSV
+    /// Class indices of all samples of --inputs: .npy, IDX or CSV (of a folder of PNG files: name,class), CIFAR-10 batches, or a folder with a sub-folder of PNG files for each class
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Write the outputs: .npy in real units and in the shape of the ONNX output, or images of codes as .png
@@ -172,7 +172,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
 /// The labels of the selected samples.
 fn labels_of(path: &Path, args: &Args, inputs: &Inputs, network: &Network) -> Result<Vec<usize>, Error> {
     let classes = network.tensor(network.output).shape.iter().product();
-    let all = labels(path, classes)?;
+    let all = labels::labels_of(&args.inputs.inputs, path, classes)?;
     if all.len() != inputs.available {
         return Err(DataError::Count {
             path: path.to_path_buf(),
