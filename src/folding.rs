@@ -65,6 +65,11 @@ impl Default for FoldingArgs {
 }
 
 impl FoldingArgs {
+    /// Whether a folding, a rate or a budget is asked for.
+    pub fn given(&self) -> bool {
+        self.folding.is_some() || self.target_interval.is_some() || self.target_fps.is_some() || self.max_luts.is_some()
+    }
+
     /// The clock in Hz.
     ///
     /// # Errors
@@ -171,6 +176,12 @@ fn whole(network: &Network, name: &str) -> Option<LayerFolding> {
     let (rows, columns) = matrix.weights.dim();
     // Groups are built as one matrix with zeros.
     Some(LayerFolding { pe: rows, simd: columns * matrix.groups })
+}
+
+/// Every layer with weights unrolled: all its rows and columns at a time.
+pub fn unrolled(network: &Network) -> BTreeMap<String, LayerFolding> {
+    let names = network.matrix_layers().map(|m| m.layer.name.clone());
+    names.filter_map(|name| whole(network, &name).map(|folding| (name, folding))).collect()
 }
 
 /// Reads PE and SIMD by layer; layers may be called by their ONNX node.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[cfg(feature = "train")]
 mod folder;
 #[cfg(feature = "train")]
-mod session;
+pub mod session;
 
 #[cfg(feature = "train")]
 pub use session::run;

@@ -188,12 +188,7 @@ fn one(
     job: &Job,
     options: &Options,
 ) -> Result<Module, ProveError> {
-    let proof = job.proof(false);
-    let text =
-        texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str());
-    let cover = text.and_then(|text| cover::script(job, text));
-    let parts = [yosys.banner.as_str(), &proof, cover.as_deref().unwrap_or_default()].into_iter();
-    let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
+    let Scripts { proof, cover, key } = Scripts::of(yosys, texts, job);
     let kept = options.work.join(format!("{}.json", job.module));
     if let Some(mut module) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Module>(&b).ok())
         && module.key == key
@@ -249,6 +244,37 @@ fn one(
     let text = serde_json::to_string(&module).unwrap_or_default();
     fs::write(&kept, text).map_err(file(&kept))?;
     Ok(module)
+}
+
+/// What is run for a module, and the name of its result.
+struct Scripts {
+    proof: String,
+    cover: Option<String>,
+    key: String,
+}
+
+impl Scripts {
+    fn of(yosys: &Found, texts: &BTreeMap<String, String>, job: &Job) -> Self {
+        let proof = job.proof(false);
+        let text =
+            texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str());
+        let cover = text.and_then(|text| cover::script(job, text));
+        let parts = [yosys.banner.as_str(), &proof, cover.as_deref().unwrap_or_default()].into_iter();
+        let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
+        Scripts { proof, cover, key }
+    }
+}
+
+/// The results that `work` holds of the modules of `texts` (file name to Verilog), in their order; none where a module has none, or where it
+/// was found for other Verilog, with other claims or by another Yosys. Empty if none has any.
+pub fn kept(yosys: &Found, texts: &BTreeMap<String, String>, work: &Path) -> Vec<Option<Module>> {
+    let result = |job: &Job| {
+        let bytes = fs::read(work.join(format!("{}.json", job.module))).ok()?;
+        let module: Module = serde_json::from_slice(&bytes).ok()?;
+        (module.key == Scripts::of(yosys, texts, job).key).then_some(module)
+    };
+    let all: Vec<Option<Module>> = script::jobs(texts).iter().map(result).collect();
+    if all.iter().all(Option::is_none) { Vec::new() } else { all }
 }
 
 /// The log of a script, or nothing where the time was up.

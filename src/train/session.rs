@@ -20,7 +20,7 @@ use super::Args;
 use super::folder::{Entry, log, write_curves, write_log};
 use crate::Outcome;
 use crate::console::Console;
-use crate::data::{self, Values};
+use crate::data::{self as files_of, Values};
 use crate::error::Error;
 use crate::files;
 
@@ -53,20 +53,7 @@ struct Layer {
 /// # Errors
 /// If the configuration or the data cannot be used, the loss diverges, a file cannot be written, or the integer network is not what was trained.
 pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
-    let config = Config::parse(&files::read_text(&args.config)?)
-        .map_err(|e| usage(format!("{}: {e}", args.config.display()), None))?;
-    let Some(paths) = &config.data else {
-        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files";
-        return Err(usage(format!("{}: there is no [data]", args.config.display()), Some(help)));
-    };
-    let beside = |path: &Path| args.config.parent().unwrap_or(Path::new("")).join(path);
-    let training = samples(&beside(&paths.train), &beside(&paths.train_labels))?;
-    let test = samples(&beside(&paths.test), &beside(&paths.test_labels))?;
-    if test.size() != training.size() || test.classes() > training.classes() {
-        let (a, b) = (training.size(), test.size());
-        let (c, d) = (training.classes(), test.classes());
-        return Err(usage(format!("training samples have {a} values and {c} classes, test samples {b} and {d}"), None));
-    }
+    let (config, training, test) = data(&args.config, &files::read_text(&args.config)?)?;
     std::fs::create_dir_all(&args.output).map_err(|e| usage(format!("{}: {e}", args.output.display()), None))?;
 
     let path = args.output.join("checkpoint.safetensors");
@@ -140,8 +127,32 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Fine)
 }
 
+/// The configuration in `text`, the content of the file `path`, with its training and its test samples, whose paths are relative to it.
+///
+/// # Errors
+/// If the configuration or the data cannot be used, or do not fit together.
+pub fn data(path: &Path, text: &str) -> Result<(Config, Samples, Samples), Error> {
+    let config = Config::parse(text).map_err(|e| usage(format!("{}: {e}", path.display()), None))?;
+    let Some(paths) = &config.data else {
+        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files";
+        return Err(usage(format!("{}: there is no [data]", path.display()), Some(help)));
+    };
+    let beside = |file: &Path| path.parent().unwrap_or(Path::new("")).join(file);
+    let training = samples(&beside(&paths.train), &beside(&paths.train_labels))?;
+    let test = samples(&beside(&paths.test), &beside(&paths.test_labels))?;
+    if test.size() != training.size() || test.classes() > training.classes() {
+        let (a, b) = (training.size(), test.size());
+        let (c, d) = (training.classes(), test.classes());
+        return Err(usage(format!("training samples have {a} values and {c} classes, test samples {b} and {d}"), None));
+    }
+    Ok((config, training, test))
+}
+
 /// Runs the integer network over the test samples: as many right as it says, if each sample has the class that training gave it.
-fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<usize, Error> {
+///
+/// # Errors
+/// If a sample has another class, or golden refuses the network.
+pub fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<usize, Error> {
     let ours = trained.classes(test);
     let Some(first) = imported.first_quant.as_ref() else {
         return Err(usage("the trained network's input lost its Quant: a fault in snug".to_owned(), None));
@@ -162,8 +173,8 @@ fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<usi
 
 /// Samples with values 0 to 1: bytes are pixels.
 fn samples(path: &Path, labels: &Path) -> Result<Samples, Error> {
-    let classes = data::labels::labels(labels, CLASSES).map_err(|e| usage(e.to_string(), None))?;
-    let array = data::read(path).map_err(|e| usage(e.to_string(), None))?;
+    let classes = files_of::labels::labels(labels, CLASSES).map_err(|e| usage(e.to_string(), None))?;
+    let array = files_of::read(path).map_err(|e| usage(e.to_string(), None))?;
     let values: Vec<f32> = match &array.values {
         Values::Bytes(v) => v.iter().map(|&b| f32::from(b) / 255.0).collect(),
         Values::Integers(v) => v.iter().map(|&v| v as f32).collect(),
