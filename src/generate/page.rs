@@ -67,18 +67,14 @@ pub fn report(
     Ok(report)
 }
 
-/// Adds the LUT estimate of every module, by part.
+/// Adds the LUT estimate of every module, by part; modules without the part have 0 of it.
 fn estimates(hardware: &mut Hardware, dataflow: &generator::dataflow::Dataflow) {
+    use generator::estimate::Part as Of;
+    let all = [Of::Products, Of::Tree, Of::Accumulator, Of::Thresholds, Of::Weights, Of::Memory, Of::Control];
     for (shown, module) in hardware.modules.iter_mut().zip(&dataflow.modules) {
-        let mut parts: Vec<Part> = Vec::new();
-        for (part, cost) in generator::estimate::module(dataflow, module).into_iter().flat_map(|m| m.parts) {
-            let (name, count) = (part.to_string(), cost.lut_total());
-            match parts.iter_mut().find(|p| p.name == name) {
-                Some(known) => known.count += count,
-                None => parts.push(Part { name, count }),
-            }
-        }
-        shown.lut_estimate = parts;
+        let costs = generator::estimate::module(dataflow, module);
+        let count = |part| costs.iter().flat_map(|m| &m.parts).filter(|p| p.0 == part).map(|p| p.1.lut_total()).sum();
+        shown.lut_estimate = all.iter().map(|&part| Part { name: part.to_string(), count: count(part) }).collect();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use generator::accumulators::AccumulatorRule;
 use quantizer::rational::to_f64;
-use sim::report::{Accuracy, Part, Report, Section, Synthesis};
+use sim::report::{Accuracy, Part, Section, Synthesis};
 
 use super::Args;
 use super::measure::Sweep;
@@ -14,6 +14,8 @@ use crate::output_dir;
 
 /// The folder of the pick.
 pub const FOLDER: &str = "pick";
+/// The folder of what it is compared with.
+const REFERENCE: &str = "reference";
 
 /// The point in the first folding: of equal widths the more accurate one, of those the first.
 pub fn pick(results: &Results) -> Option<&Point> {
@@ -23,66 +25,48 @@ pub fn pick(results: &Results) -> Option<&Point> {
     results.body.points.iter().filter(good).min_by_key(|p| (p.accumulator, std::cmp::Reverse(p.correct)))
 }
 
-/// What the page says of the reference and of the pick. The pick is written as a generated folder, for `snug prove` and all else; one that is up
+/// What the page says of the reference and of the pick. Both are written as generated folders, for `snug prove` and all else; one that is up
 /// to date is left alone, and its proof with it.
 ///
 /// # Errors
-/// If a network cannot be built, or the folder cannot be written.
+/// If a network cannot be built, or a folder cannot be written.
 pub fn sections(args: &Args, sweep: &Sweep, results: &Results) -> Result<Vec<Section>, Error> {
     let mut sections = Vec::new();
-    let reference = results.body.references.first().filter(|p| p.error.is_none());
-    let trained = args.train;
-    if let Some(point) = reference {
-        let title = if trained { "Trained without a constraint" } else { "The network as it came" };
-        let built = built(args, sweep, point)?;
-        sections.push(section(
-            title.to_owned(),
-            "What all points are compared with.".to_owned(),
-            sweep,
-            point,
-            built.report,
-        )?);
+    if let Some(point) = results.body.references.first().filter(|p| p.error.is_none()) {
+        let title = if args.train { "Trained without a constraint" } else { "The network as it came" };
+        let text = format!("What all points are compared with; in the folder {REFERENCE} beside this page.");
+        sections.push(section(args, sweep, point, [title.to_owned(), text], REFERENCE)?);
     }
     if let Some(point) = pick(results) {
-        let bits = point.accumulator.unwrap_or(0);
-        let title = format!("{bits} bits by {}", point.method);
-        let dir = args.output_dir.join(FOLDER);
-        let mut built = built(args, sweep, point)?;
-        built.add_proof(&dir)?;
-        if !dir.exists() || !output_dir::differences(&dir, &built.files)?.is_empty() {
-            output_dir::write(&dir, &built.files, false)?;
-        }
-        let mut report = built.report;
-        report.prove_command = Some(format!("snug prove {}", dir.display()));
+        let title = format!("{} bits by {}", point.accumulator.unwrap_or(0), point.method);
         let text = format!(
-            "The narrowest accumulators at 99 % of {} accuracy. The folder {FOLDER} beside this page holds it, ready for snug prove, simulate and synth.",
+            "The narrowest accumulators at 99 % of {} accuracy; in the folder {FOLDER} beside this page, ready for snug prove, simulate and synth.",
             if results.body.float_correct.is_some() { "the float network's" } else { "the reference's" }
         );
-        sections.push(section(title, text, sweep, point, report)?);
+        sections.push(section(args, sweep, point, [title, text], FOLDER)?);
     }
     Ok(sections)
 }
 
-fn built(args: &Args, sweep: &Sweep, point: &Point) -> Result<Built, Error> {
-    let model = sweep.source.network(&point.method, point.accumulator)?.model();
-    let folding = sweep.foldings.iter().position(|f| f.name == point.folding).unwrap_or(0);
-    let registers: AccumulatorRule = point.registers.parse().unwrap_or_default();
-    let design = sweep.design(&model, folding, registers)?;
-    Built::of(&model, &design, to_f64(&args.folding.clock_hz()?) / 1e6)
-}
-
-fn section(title: String, text: String, sweep: &Sweep, point: &Point, mut report: Report) -> Result<Section, Error> {
-    let text = format!(
-        "{text} {} of {} samples right ({:.2} %).",
-        point.correct.unwrap_or(0),
-        point.samples,
-        100.0 * point.accuracy.unwrap_or(0.0)
-    );
-    report.accuracy = Some(Accuracy {
-        data: "the samples of the sweep".into(),
-        samples: point.samples,
-        correct: point.correct.unwrap_or(0),
-    });
+fn section(
+    args: &Args,
+    sweep: &Sweep,
+    point: &Point,
+    [title, text]: [String; 2],
+    folder: &str,
+) -> Result<Section, Error> {
+    let dir = args.output_dir.join(folder);
+    let mut built = built(args, sweep, point)?;
+    built.add_proof(&dir)?;
+    if !dir.exists() || !output_dir::differences(&dir, &built.files)?.is_empty() {
+        output_dir::write(&dir, &built.files, false)?;
+    }
+    let mut report = built.report;
+    report.prove_command = Some(format!("snug prove {}", dir.display()));
+    let (correct, samples) = (point.correct.unwrap_or(0), point.samples);
+    let percent = 100.0 * point.accuracy.unwrap_or(0.0);
+    let text = format!("{text} {correct} of {samples} samples right ({percent:.2} %).");
+    report.accuracy = Some(Accuracy { data: "the samples of the sweep".into(), samples, correct });
     if let (Some(lut), Some(tool)) = (point.lut, sweep.yosys()) {
         report.synthesis = Some(Synthesis {
             tool: tool.to_owned(),
@@ -92,4 +76,12 @@ fn section(title: String, text: String, sweep: &Sweep, point: &Point, mut report
         });
     }
     Ok(Section { title, text, report })
+}
+
+fn built(args: &Args, sweep: &Sweep, point: &Point) -> Result<Built, Error> {
+    let model = sweep.source.network(&point.method, point.accumulator)?.model();
+    let folding = sweep.foldings.iter().position(|f| f.name == point.folding).unwrap_or(0);
+    let registers: AccumulatorRule = point.registers.parse().unwrap_or_default();
+    let design = sweep.design(&model, folding, registers)?;
+    Built::of(&model, &design, to_f64(&args.folding.clock_hz()?) / 1e6)
 }

@@ -214,7 +214,7 @@ fn module(m: &super::Module) -> Vec<String> {
 fn lut_row(m: &super::Module, parts: &[&str]) -> Vec<String> {
     let mut cells = vec![m.name.clone()];
     let part = |name: &&str| m.lut_estimate.iter().find(|p| p.name == **name);
-    cells.extend(parts.iter().map(|name| part(name).map_or(NONE.into(), |p| grouped(p.count))));
+    cells.extend(parts.iter().map(|name| part(name).filter(|p| p.count > 0).map_or(NONE.into(), |p| grouped(p.count))));
     cells.extend(estimate_and_count(m.lut_estimate(), m.lut));
     cells
 }

@@ -129,7 +129,7 @@ impl Drawing for Picture<'_> {
     type Out = Vec<Vec<(i32, i32)>>;
 
     fn size(&self) -> (u32, u32) {
-        (WIDTH, self.legend.last().map_or(HEIGHT, |e| e.y + ROW / 2))
+        (WIDTH, self.legend.last().map_or(HEIGHT, |e| e.y + ROW))
     }
 
     fn draw<DB: DrawingBackend>(&self, root: &Area<DB>) -> Result<Self::Out, Failure<DB>> {
@@ -138,6 +138,7 @@ impl Drawing for Picture<'_> {
         let mut chart = ChartBuilder::on(&body)
             .margin_top(10 * SCALE)
             .margin_right(16 * SCALE)
+            .margin_left(10 * SCALE)
             .x_label_area_size(46 * SCALE)
             .y_label_area_size(74 * SCALE)
             .build_cartesian_2d(x, y)?;
@@ -149,6 +150,8 @@ impl Drawing for Picture<'_> {
             .set_all_tick_mark_size(5 * SCALE)
             .x_labels(8)
             .y_labels(7)
+            .x_label_formatter(&number)
+            .y_label_formatter(&number)
             .x_desc(self.plot.axes[0])
             .y_desc(self.plot.axes[1])
             .label_style(text(13))
@@ -242,6 +245,13 @@ fn tip(all: &mut String, (x, y): (i32, i32), lines: &[&str], height: i32) {
     all.push_str("</text></g></g>\n");
 }
 
+/// A number at an axis: steps are whole or of few digits.
+fn number(value: &f64) -> String {
+    let text = format!("{value:.3}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -277,6 +287,11 @@ mod tests {
         assert!(texts.contains("b <11>") && !texts.contains("Pareto front"));
         assert_eq!(chart.png[..4], [0x89, b'P', b'N', b'G']);
         assert_eq!(scatter(&Scatter { curves: vec![], ..plot }).unwrap(), None);
+    }
+
+    #[test]
+    fn axes_have_short_numbers() {
+        assert_eq!([5.0, 97.25, 0.1 + 0.2, -0.0, 4000.0].map(|v| number(&v)), ["5", "97.25", "0.3", "0", "4000"]);
     }
 
     #[test]
