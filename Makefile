@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist browser snakemake figure clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware browser snakemake figure clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ trainer: ## Tests of `snug train`: gradients, methods, resuming (builds burn)
 
 bench-mnist: ## Accuracy against accumulator width on MNIST, all methods: SNUG_ZOO=FOLDER make bench-mnist
 	$(CARGO) bench -p trainer --bench mnist
+
+bench-mnist-cnn: ## The same for a small convolutional network: SNUG_ZOO=FOLDER make bench-mnist-cnn
+	$(CARGO) bench -p trainer --bench mnist_cnn
+
+bench-mnist-hardware: ## Those perceptrons clock by clock over the test set: SNUG_ZOO=FOLDER make bench-mnist-hardware
+	$(CARGO) bench -p trainer --bench mnist_hardware
 
 mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants

@@ -16,7 +16,9 @@ mod with {
     use trainer::TrainError;
     use trainer::checkpoint;
     use trainer::config::{Bits, Config, Method};
-    use trainer::run::{Samples, train};
+    use trainer::graph::Graph;
+    use trainer::run::{Samples, float_right, train};
+    use trainer::start;
     use trainer::state::State;
     use trainer::trained::{Trained, codes};
 
@@ -24,16 +26,18 @@ mod with {
     use crate::files;
     use crate::output_dir::sha256;
     use crate::sweep::{cache, source::Net};
-    use crate::train::session::{compare, data};
+    use crate::train::session::{beside, compare, read};
 
     /// A configuration whose method and width are the sweep's.
     pub struct Training {
+        path: PathBuf,
         config: Config,
         /// What the page calls it: the file's name, and its SHA-256.
         name: (String, String),
         training: Samples,
         test: Samples,
-        /// SHA-256 of the test samples and their classes.
+        /// SHA-256 of the samples and their classes.
+        training_key: String,
         test_key: String,
         /// Where networks are kept.
         folder: PathBuf,
@@ -45,23 +49,30 @@ mod with {
         /// # Errors
         /// If either cannot be used, or the folder cannot be made.
         pub fn open(path: &Path, folder: &Path) -> Result<Self, Error> {
+            let (config, [training, test]) = read(path)?;
+            if test.labels().is_empty() {
+                let message = format!("{}: a sweep compares accuracies, and there are no classes", path.display());
+                return Err(usage(message));
+            }
             let text = files::read_text(path)?;
-            let (config, training, test) = data(path, &text)?;
             let folder = folder.join("networks");
             std::fs::create_dir_all(&folder).map_err(|source| Error::Write { path: folder.clone(), source })?;
-            let mut bytes = Vec::new();
-            for i in 0..test.count() {
-                bytes.extend((test.labels()[i] as u64).to_le_bytes());
-                test.row(i).iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-            }
             let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let name = (stem, sha256(text.as_bytes()));
-            Ok(Training { config, name, training, test, test_key: sha256(&bytes), folder })
+            let (path, training_key, test_key) = (path.to_owned(), hash(&training), hash(&test));
+            Ok(Training { path, config, name, training, test, training_key, test_key, folder })
         }
 
         /// All that trained networks and their accuracies depend on.
         pub fn identity(&self) -> Value {
-            json!({ "training": checkpoint::key(&self.config, &self.training), "test": self.test_key })
+            // What the sweep sets itself, method and widths, is in each point's key; a start from a file is in the networks' own.
+            let config = Config { data: None, ..self.config.clone() };
+            let start = config
+                .training
+                .start
+                .as_ref()
+                .map(|file| std::fs::read(beside(&self.path, file)).map(|b| sha256(&b)).ok());
+            json!({ "config": config, "start": start, "training": self.training_key, "test": self.test_key })
         }
 
         /// The configuration's name and SHA-256.
@@ -106,7 +117,8 @@ mod with {
         /// If the width is too narrow, the loss diverges, or a file cannot be written.
         pub fn network(&self, method: &str, accumulator: Option<u32>) -> Result<Net, Error> {
             let config = self.config(method, accumulator)?;
-            let key = checkpoint::key(&config, &self.training);
+            let (graph, mut state) = self.start(&config)?;
+            let key = checkpoint::key(&config, &state, &self.training);
             let name = cache::key(&json!({ "network": key, "snug": env!("CARGO_PKG_VERSION") }));
             let kept = self.folder.join(format!("{name}.safetensors"));
             // What cannot be read is trained again.
@@ -114,13 +126,12 @@ mod with {
                 return Ok(Net { network: stored.network, first_quant: stored.first_quant });
             }
             let path = self.folder.join(format!("{name}.checkpoint"));
-            let mut state = self.state(&config);
             if checkpoint::load(&path, &mut state, &key).is_err() {
-                state = self.state(&config);
+                (_, state) = self.start(&config)?;
             }
-            train(&config, &mut state, &self.training, |state, _| checkpoint::save(&path, state, &key))
+            train(&config, &graph, &mut state, &self.training, |state, _| checkpoint::save(&path, state, &key))
                 .map_err(|e| fault(&e))?;
-            let trained = Trained::of(&config, &state);
+            let trained = Trained::of(&graph, &state);
             let imported = trained.network(None).map_err(|e| fault(&e))?;
             // Sample by sample what training says: else there is no network.
             compare(&trained, &imported, &self.test)?;
@@ -138,20 +149,21 @@ mod with {
         /// If the loss diverges, or a file cannot be written.
         pub fn float(&self) -> Result<usize, Error> {
             let mut config = self.config("unconstrained", None)?;
-            config.training.float_epochs += config.training.epochs;
-            let key = cache::key(&json!({ "float": checkpoint::key(&config, &self.training), "test": self.test_key }));
+            let epochs = config.training.float_epochs() + config.training.epochs;
+            config.training.float_epochs = Some(epochs);
+            let (graph, mut state) = self.start(&config)?;
+            let key = checkpoint::key(&config, &state, &self.training);
+            let key = cache::key(&json!({ "float": key, "test": self.test_key }));
             let kept = self.folder.join(format!("{key}.float"));
-            if let Some(right) = files::read_json(&kept).ok() {
+            if let Ok(right) = files::read_json(&kept) {
                 return Ok(right);
             }
-            let mut state = self.state(&config);
             let mut right = None;
-            let epochs = config.training.float_epochs;
-            let stopped = train(&config, &mut state, &self.training, |state, epoch| {
+            let stopped = train(&config, &graph, &mut state, &self.training, |state, epoch| {
                 if epoch.quantized || epoch.epoch < epochs {
                     return Ok(());
                 }
-                right = Some(super::float::right(state, &self.test));
+                right = Some(float_right(&graph, state, &self.test));
                 // Codes are not wanted.
                 Err(TrainError::Data("the floats are trained".to_owned()))
             });
@@ -164,9 +176,25 @@ mod with {
             Ok(right)
         }
 
-        fn state(&self, config: &Config) -> State {
-            State::new(&config.widths(self.training.size(), self.training.classes()), config.training.seed)
+        /// Where the training of a configuration starts.
+        fn start(&self, config: &Config) -> Result<(Graph, State), Error> {
+            let graph = Graph::new(config, self.training.size(), self.training.classes()).map_err(|e| fault(&e))?;
+            let mut state = State::new(&graph, config.training.seed);
+            if let Some(file) = &config.training.start {
+                start::load(&beside(&self.path, file), &graph, &mut state).map_err(|e| fault(&e))?;
+            }
+            Ok((graph, state))
         }
+    }
+
+    /// SHA-256 of samples and their classes.
+    fn hash(samples: &Samples) -> String {
+        let mut bytes = Vec::new();
+        for i in 0..samples.count() {
+            bytes.extend((samples.labels()[i] as u64).to_le_bytes());
+            samples.row(i).iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        }
+        sha256(&bytes)
     }
 
     fn usage(message: String) -> Error {
@@ -177,10 +205,6 @@ mod with {
         usage(error.to_string())
     }
 }
-
-#[cfg(feature = "train")]
-#[path = "float.rs"]
-mod float;
 
 #[cfg(not(feature = "train"))]
 mod without {

@@ -23,13 +23,37 @@ pub struct Entry {
     pub training: f32,
     /// Test samples that are right after it; floats are not tested.
     pub right: Option<usize>,
+    /// Mean squared error on the test samples after it, where there are targets instead of classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
 }
 
 impl Entry {
     /// The entry of an epoch.
-    pub fn of(epoch: &Epoch, right: Option<usize>) -> Self {
-        Entry { quantized: epoch.quantized, epoch: epoch.epoch, loss: epoch.loss, training: epoch.accuracy, right }
+    pub fn of(epoch: &Epoch, tested: Option<Tested>) -> Self {
+        let (right, error) = match tested {
+            Some(Tested::Right(right)) => (Some(right), None),
+            Some(Tested::Error(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        Entry {
+            quantized: epoch.quantized,
+            epoch: epoch.epoch,
+            loss: epoch.loss,
+            training: epoch.accuracy,
+            right,
+            error,
+        }
     }
+}
+
+/// How the test samples fare.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tested {
+    /// So many have their class.
+    Right(usize),
+    /// Mean squared error from their targets.
+    Error(f64),
 }
 
 /// The log of the epochs that a checkpoint holds; what came after it was not kept.
@@ -46,11 +70,12 @@ pub fn log(folder: &Path, epochs: usize) -> Vec<Entry> {
 pub fn write_log(folder: &Path, log: &[Entry]) -> Result<(), Error> {
     files::write(&folder.join("log.json"), |out| Ok(serde_json::to_writer_pretty(out, log)?))?;
     files::write(&folder.join("log.csv"), |out| {
-        writeln!(out, "phase,epoch,loss,training_accuracy,test_right")?;
+        writeln!(out, "phase,epoch,loss,training_accuracy,test_right,test_error")?;
         for e in log {
             let phase = if e.quantized { "quantized" } else { "float" };
             let right = e.right.map_or_else(String::new, |r| r.to_string());
-            writeln!(out, "{phase},{},{},{},{right}", e.epoch, e.loss, e.training)?;
+            let error = e.error.map_or_else(String::new, |e| e.to_string());
+            writeln!(out, "{phase},{},{},{},{right},{error}", e.epoch, e.loss, e.training)?;
         }
         Ok(())
     })
@@ -77,16 +102,25 @@ pub fn write_curves(folder: &Path, log: &[Entry], test_samples: usize) -> Result
         Scatter {
             file: "accuracy.svg",
             axes: ["epoch", "samples right, %"],
-            curves: vec![
-                curve("floats, training", &phase(false, accuracy)),
-                curve("codes, training", &phase(true, accuracy)),
-                curve("codes, test", &right),
-            ],
+            // Without classes nothing is right.
+            curves: if log.iter().any(|e| e.error.is_some()) {
+                vec![]
+            } else {
+                vec![
+                    curve("floats, training", &phase(false, accuracy)),
+                    curve("codes, training", &phase(true, accuracy)),
+                    curve("codes, test", &right),
+                ]
+            },
         },
         Scatter {
             file: "loss.svg",
             axes: ["epoch", "mean loss"],
-            curves: vec![curve("floats", &phase(false, loss)), curve("codes", &phase(true, loss))],
+            curves: vec![
+                curve("floats", &phase(false, loss)),
+                curve("codes", &phase(true, loss)),
+                curve("codes, test", &|e: &Entry| e.error),
+            ],
         },
     ];
     for plot in plots {

@@ -8,18 +8,25 @@ use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 use crate::config::Config;
-use crate::run::Samples;
+use crate::samples::Samples;
 use crate::state::State;
 
-/// What a training is: configuration and samples. A checkpoint is only continued by the training that wrote it.
-pub fn key(config: &Config, samples: &Samples) -> String {
+/// What a training is: configuration, the parameters that it starts from, and samples. A checkpoint is only continued by the training that wrote it.
+pub fn key(config: &Config, start: &State, samples: &Samples) -> String {
     let mut hash = Sha256::new();
     let settings = Config { data: None, ..config.clone() };
     // Numbers, strings and lists: nothing in it that JSON cannot hold.
     hash.update(serde_json::to_vec(&settings).unwrap_or_default());
+    for (_, values) in slots(start) {
+        for value in values {
+            hash.update(value.to_le_bytes());
+        }
+    }
     for i in 0..samples.count() {
-        hash.update((samples.labels()[i] as u64).to_le_bytes());
-        for value in samples.row(i) {
+        if let Some(&label) = samples.labels().get(i) {
+            hash.update((label as u64).to_le_bytes());
+        }
+        for value in samples.row(i).iter().chain(samples.target(i)) {
             hash.update(value.to_le_bytes());
         }
     }
@@ -43,6 +50,9 @@ pub fn save(path: &Path, state: &State, key: &str) -> Result<(), TrainError> {
         [("steps", state.steps), ("float_epochs", state.epochs[0] as u64), ("epochs", state.epochs[1] as u64)];
     let mut metadata: HashMap<String, String> = progress.map(|(k, v)| (k.to_owned(), v.to_string())).into();
     metadata.insert("key".into(), key.into());
+    let bits: Vec<String> = state.bits.iter().map(u32::to_string).collect();
+    metadata.insert("activation_bits".into(), bits.join(","));
+    metadata.insert("searched".into(), state.searched.to_string());
     let bytes = serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
     let new = path.with_extension("new");
     std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, path)).map_err(|e| failed(e.to_string()))
@@ -91,6 +101,13 @@ pub fn load(path: &Path, state: &mut State, key: &str) -> Result<bool, TrainErro
         take(format!("running.{i}.mean"), &mut r.mean);
         take(format!("running.{i}.variance"), &mut r.variance);
     }
+    let text = |name: &str| metadata.get(name).ok_or_else(|| failed(format!("it has no '{name}'")));
+    let bits: Vec<u32> = text("activation_bits")?.split(',').filter_map(|b| b.parse().ok()).collect();
+    if bits.len() != state.bits.len() || bits.iter().any(|b| !(1..=8).contains(b)) {
+        return Err(failed("its 'activation_bits' are damaged".into()));
+    }
+    state.bits = bits;
+    state.searched = text("searched")? == "true";
     state.steps = number("steps")?;
     state.epochs = [number("float_epochs")? as usize, number("epochs")? as usize];
     Ok(true)

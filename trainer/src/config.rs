@@ -1,79 +1,37 @@
 //! What a person asks for, in TOML.
 //!
 //! Every field is checked before anything is trained, and a key that nothing reads is refused with the nearest that is read: a misspelt
-//! `learning_rate` would cost an afternoon.
+//! `learning_rate` would cost an afternoon. What depends on several layers at once is checked where they are joined, in [`crate::graph`].
+
+mod choices;
+mod keys;
+mod layers;
 
 use std::path::PathBuf;
 
-use quantizer::datatype::DataType;
-use quantizer::weights::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::graph::Graph;
 
-/// How weights are kept within their accumulators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Method {
-    /// They are not: nearest rounding, and whatever width that takes.
-    #[serde(rename = "unconstrained")]
-    Unconstrained,
-    /// A2Q (arXiv 2308.13504): an l1 budget, weights scaled to it and truncated.
-    #[serde(rename = "a2q")]
-    A2q,
-    /// A2Q+ (arXiv 2401.10432): the larger budget of zero-centred weights.
-    #[serde(rename = "a2q+")]
-    A2qPlus,
-    /// The exact feasible set: projection of either sign onto its own budget, nearest integers in it.
-    #[serde(rename = "sign-split")]
-    SignSplit,
-}
+pub use choices::{Bits, End, EpInit, Hardware, Loss, Method, Optimizer, Schedule};
+pub use layers::{Accumulator, Kind, LayerConfig, Pair};
 
-/// Where training of A2Q and A2Q+ starts (Euclidean projection initialisation, A2Q+ section 4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EpInit {
-    /// From the float weights as they are.
-    None,
-    /// Projected, then centred where the method centres: the authors' order.
-    Paper,
-    /// Centred, projected, centred again: keeps the zeros of the projection where taps are few.
-    #[default]
-    Centred,
-}
+pub(crate) use keys::unknown_name;
+use keys::within;
 
-/// How the learning rate falls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// Half a cosine, down to 0.
-    #[default]
-    Cosine,
-    /// A tenth of it after two thirds of the epochs.
-    Step,
-    /// It does not.
-    Constant,
-}
-
-/// One width for all layers, or one for each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Bits {
-    /// For all.
-    One(u32),
-    /// In layer order.
-    Each(Vec<u32>),
-}
-
-/// `[network]`: a perceptron.
+/// `[network]`: a perceptron, or what the `[[layers]]` have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// Neurons of the hidden layers.
-    pub hidden: Vec<usize>,
+    /// Neurons of the hidden layers; not beside `[[layers]]`.
+    pub hidden: Option<Vec<usize>>,
+    /// Shape of a sample: `[channels, height, width]`, or `[values]`; that of the data if left out, flat.
+    pub input: Option<Vec<usize>>,
     /// Bits of weights, 2 to 8: signed, without the most negative code.
-    pub weight_bits: u32,
-    /// Bits of hidden activations, 1 to 8, unsigned.
-    pub activation_bits: u32,
+    pub weight_bits: Bits,
+    /// Bits of activations, 1 to 8.
+    pub activation_bits: Bits,
     /// Bits of the input, 1 to 8, unsigned: inputs are 0 to 1.
     pub input_bits: u32,
 }
@@ -89,27 +47,47 @@ pub struct AccumulatorConfig {
     /// Where A2Q and A2Q+ start.
     #[serde(default)]
     pub ep_init: EpInit,
+    /// Layers that are left alone: the papers leave the first and the last.
+    #[serde(default)]
+    pub keep: Vec<End>,
 }
 
 /// `[training]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Epochs of the float network that quantized training starts from.
-    #[serde(default = "eight")]
-    pub float_epochs: usize,
+    /// Epochs of the float network that quantized training starts from; 8, or none after a start from a file.
+    pub float_epochs: Option<usize>,
     /// Epochs of quantized training.
     #[serde(default = "eight")]
     pub epochs: usize,
     /// Samples of a step.
     #[serde(default = "batch")]
     pub batch: usize,
-    /// Adam's learning rate of quantized training; float training has 0.001.
+    /// Learning rate of quantized training.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
-    /// How it falls.
+    /// Learning rate of float training.
+    #[serde(default = "learning_rate")]
+    pub float_learning_rate: f64,
+    /// How both fall.
     #[serde(default)]
     pub schedule: Schedule,
+    /// Where the `step` schedule falls, as shares of the training.
+    #[serde(default = "step_at")]
+    pub step_at: Vec<f64>,
+    /// What the `step` schedule multiplies the rate with.
+    #[serde(default = "step_factor")]
+    pub step_factor: f64,
+    /// What is made smaller.
+    #[serde(default)]
+    pub loss: Loss,
+    /// How.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Of SGD.
+    #[serde(default = "momentum")]
+    pub momentum: f64,
     /// Weight of A2Q's regulariser.
     #[serde(default = "lambda")]
     pub lambda: f64,
@@ -119,6 +97,18 @@ pub struct TrainingConfig {
     /// Of the initial weights and the order of samples.
     #[serde(default)]
     pub seed: u64,
+    /// A float network to start from, safetensors or ONNX; beside the configuration.
+    pub start: Option<PathBuf>,
+    /// Where it is computed.
+    #[serde(default)]
+    pub device: Hardware,
+}
+
+impl TrainingConfig {
+    /// Epochs of float training.
+    pub fn float_epochs(&self) -> usize {
+        self.float_epochs.unwrap_or(if self.start.is_some() { 0 } else { 8 })
+    }
 }
 
 fn eight() -> usize {
@@ -130,8 +120,38 @@ fn batch() -> usize {
 fn learning_rate() -> f64 {
     1e-3
 }
+fn step_at() -> Vec<f64> {
+    vec![2.0 / 3.0]
+}
+fn step_factor() -> f64 {
+    0.1
+}
+fn momentum() -> f64 {
+    0.9
+}
 fn lambda() -> f64 {
     1e-3
+}
+
+/// `[search]`: the bits of every activation, chosen for the accumulators that are given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// What may be chosen.
+    pub activation_bits: Vec<u32>,
+    /// Quantized epochs that a choice is trained for.
+    #[serde(default = "one")]
+    pub epochs: usize,
+    /// Share of the training samples that choices are compared on.
+    #[serde(default = "tenth")]
+    pub hold_out: f64,
+}
+
+fn one() -> usize {
+    1
+}
+fn tenth() -> f64 {
+    0.1
 }
 
 /// `[data]`: files, read by the command line.
@@ -141,11 +161,15 @@ pub struct DataConfig {
     /// Training samples.
     pub train: PathBuf,
     /// Their classes.
-    pub train_labels: PathBuf,
+    pub train_labels: Option<PathBuf>,
+    /// What they should become, for the mean squared error.
+    pub train_targets: Option<PathBuf>,
     /// Test samples.
     pub test: PathBuf,
     /// Their classes.
-    pub test_labels: PathBuf,
+    pub test_labels: Option<PathBuf>,
+    /// What they should become.
+    pub test_targets: Option<PathBuf>,
 }
 
 /// A whole configuration.
@@ -154,20 +178,18 @@ pub struct DataConfig {
 pub struct Config {
     /// Layers and types.
     pub network: NetworkConfig,
+    /// The layers, where they are no perceptron's.
+    #[serde(default)]
+    pub layers: Vec<LayerConfig>,
     /// What weights have to fit.
     pub accumulator: AccumulatorConfig,
     /// How they get there.
     pub training: TrainingConfig,
+    /// A search of activation bits before.
+    pub search: Option<SearchConfig>,
     /// What with; `None` where samples are given otherwise.
     pub data: Option<DataConfig>,
 }
-
-const SECTIONS: [(&str, &[&str]); 4] = [
-    ("network", &["hidden", "weight_bits", "activation_bits", "input_bits"]),
-    ("accumulator", &["method", "bits", "ep_init"]),
-    ("training", &["float_epochs", "epochs", "batch", "learning_rate", "schedule", "lambda", "weight_decay", "seed"]),
-    ("data", &["train", "train_labels", "test", "test_labels"]),
-];
 
 impl Config {
     /// Reads and checks a configuration.
@@ -176,130 +198,129 @@ impl Config {
     /// If it is no TOML, a key is unknown or missing, or a value is out of range.
     pub fn parse(text: &str) -> Result<Self, TrainError> {
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| TrainError::Toml(e.to_string()))?;
-        let sections: Vec<&str> = SECTIONS.iter().map(|s| s.0).collect();
-        for (section, value) in &table {
-            let Some((_, keys)) = SECTIONS.iter().find(|(name, _)| name == section) else {
-                return Err(unknown("configuration", section, sections));
-            };
-            for key in value.as_table().into_iter().flat_map(|t| t.keys()) {
-                if !keys.contains(&key.as_str()) {
-                    return Err(unknown(section, key, keys.to_vec()));
-                }
-            }
-        }
+        keys::check(&table)?;
         let config: Config = toml::from_str(text).map_err(|e| TrainError::Toml(e.to_string()))?;
         config.check()?;
+        Graph::check(&config)?;
         Ok(config)
     }
 
-    /// Checks every field.
+    /// Checks every field on its own; [`Graph::new`](crate::graph::Graph::new) checks what layers make of each other.
     ///
     /// # Errors
     /// If a value is out of range; see [`TrainError`].
     pub fn check(&self) -> Result<(), TrainError> {
         let n = &self.network;
-        for (key, bits, least) in [
-            ("weight_bits", n.weight_bits, 2),
-            ("activation_bits", n.activation_bits, 1),
-            ("input_bits", n.input_bits, 1),
-        ] {
-            within("network", key, bits, (least..=8).contains(&bits), &format!("{least} to 8 bits"))?;
+        for (key, bits, least) in [("weight_bits", &n.weight_bits, 2), ("activation_bits", &n.activation_bits, 1)] {
+            for &bits in bits.all() {
+                within("network", key, bits, (least..=8).contains(&bits), &format!("{least} to 8 bits"))?;
+            }
         }
-        for &width in &n.hidden {
+        within("network", "input_bits", n.input_bits, (1..=8).contains(&n.input_bits), "1 to 8 bits")?;
+        for &width in n.hidden.iter().flatten() {
             within("network", "hidden", width, (1..=1 << 16).contains(&width), "1 to 65536 neurons a layer")?;
         }
-        let t = &self.training;
-        within("training", "epochs", t.epochs, (1..=100_000).contains(&t.epochs), "1 to 100000")?;
-        within("training", "float_epochs", t.float_epochs, t.float_epochs <= 100_000, "0 to 100000")?;
-        // Batch statistics need two samples.
-        within("training", "batch", t.batch, (2..=1 << 20).contains(&t.batch), "2 to 1048576 samples")?;
-        let rate = t.learning_rate;
-        within("training", "learning_rate", rate, rate > 0.0 && rate <= 1.0, "above 0, at most 1")?;
-        within("training", "lambda", t.lambda, (0.0..=1.0).contains(&t.lambda), "0 to 1")?;
-        within("training", "weight_decay", t.weight_decay, (0.0..=1.0).contains(&t.weight_decay), "0 to 1")?;
-        self.check_accumulators()
-    }
-
-    fn check_accumulators(&self) -> Result<(), TrainError> {
-        let wrong = |found: String, accepted: String| TrainError::Value {
-            section: "accumulator",
-            key: "bits",
-            found,
-            accepted,
-        };
-        let layers = self.network.hidden.len() + 1;
-        match (&self.accumulator.bits, self.accumulator.method) {
-            (Some(_), Method::Unconstrained) => {
-                return Err(wrong("given".into(), "leave it out, or choose a method that keeps to it".into()));
+        if let Some(input) = &n.input {
+            let size = input.iter().try_fold(1usize, |a, &b| a.checked_mul(b)).unwrap_or(usize::MAX);
+            let ok = matches!(input.len(), 1 | 3) && (1..=1 << 24).contains(&size);
+            within("network", "input", format!("{input:?}"), ok, "[channels, height, width] or [values]")?;
+        }
+        match (&n.hidden, self.layers.is_empty()) {
+            (Some(hidden), false) => {
+                let accepted = "leave it out beside [[layers]]";
+                within("network", "hidden", format!("{hidden:?}"), false, accepted)?;
             }
-            (None, Method::Unconstrained) => return Ok(()),
-            (None, _) => return Err(wrong("missing".into(), "the method needs one width, or one per layer".into())),
-            (Some(Bits::Each(each)), _) if each.len() != layers => {
-                return Err(wrong(
-                    format!("{each:?}"),
-                    format!("one width, or {layers}: the network has {layers} layers"),
-                ));
+            (None, true) => {
+                within("network", "hidden", "missing", false, "neurons of the hidden layers, or [[layers]]")?;
             }
             _ => {}
         }
-        for layer in 0..layers {
-            let Some(bits) = self.accumulator(layer) else { continue };
-            if !(2..=64).contains(&bits) {
-                return Err(wrong(bits.to_string(), "2 to 64 bits".into()));
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.check(i)?;
+        }
+        self.check_training()?;
+        if let Some(search) = &self.search {
+            for &bits in &search.activation_bits {
+                within("search", "activation_bits", bits, (1..=8).contains(&bits), "1 to 8 bits")?;
             }
-            let input = self.input_type(layer);
-            let fits = |bits: u32| {
-                let limits = Limits::new(input, bits);
-                limits.hold(1, 0) || limits.hold(0, 1)
-            };
-            // A weight of 1 fits 64 bits with inputs of 8.
-            let smallest = (2..=64).find(|&b| fits(b)).unwrap_or(64);
-            if bits < smallest {
-                return Err(TrainError::TooNarrow { layer, bits, input: input.to_string(), smallest });
+            let some = !search.activation_bits.is_empty();
+            within("search", "activation_bits", "[]", some, "the bits to choose from")?;
+            within("search", "epochs", search.epochs, (1..=1000).contains(&search.epochs), "1 to 1000")?;
+            let share = search.hold_out;
+            within("search", "hold_out", share, share > 0.0 && share <= 0.5, "above 0, at most 0.5")?;
+        }
+        self.check_data()?;
+        self.check_accumulators()
+    }
+
+    fn check_training(&self) -> Result<(), TrainError> {
+        let t = &self.training;
+        within("training", "epochs", t.epochs, (1..=100_000).contains(&t.epochs), "1 to 100000")?;
+        within("training", "float_epochs", t.float_epochs(), t.float_epochs() <= 100_000, "0 to 100000")?;
+        // Batch statistics need two samples.
+        within("training", "batch", t.batch, (2..=1 << 20).contains(&t.batch), "2 to 1048576 samples")?;
+        for (key, rate) in [("learning_rate", t.learning_rate), ("float_learning_rate", t.float_learning_rate)] {
+            within("training", key, rate, rate > 0.0 && rate <= 1.0, "above 0, at most 1")?;
+        }
+        for at in &t.step_at {
+            within("training", "step_at", at, *at > 0.0 && *at < 1.0, "shares of the training, between 0 and 1")?;
+        }
+        let factor = t.step_factor;
+        within("training", "step_factor", factor, factor > 0.0 && factor <= 1.0, "above 0, at most 1")?;
+        within("training", "momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "0 to below 1")?;
+        within("training", "lambda", t.lambda, (0.0..=1.0).contains(&t.lambda), "0 to 1")?;
+        within("training", "weight_decay", t.weight_decay, (0.0..=1.0).contains(&t.weight_decay), "0 to 1")?;
+        let gpu = t.device == Hardware::Gpu && !cfg!(feature = "gpu");
+        within("training", "device", "gpu", !gpu, "'cpu': this snug was built without the cargo feature `gpu`")
+    }
+
+    fn check_data(&self) -> Result<(), TrainError> {
+        let Some(data) = &self.data else { return Ok(()) };
+        let both = [
+            ["train_labels", "train_targets", "test_labels", "test_targets"],
+            ["cross-entropy", "mse", "cross-entropy", "mse"],
+        ];
+        let given = [&data.train_labels, &data.train_targets, &data.test_labels, &data.test_targets];
+        let wanted = if self.training.loss == Loss::Mse { "mse" } else { "cross-entropy" };
+        for (i, path) in given.into_iter().enumerate() {
+            let (key, loss) = (both[0][i], both[1][i]);
+            match path {
+                // Classes may come with the samples; targets never do.
+                None if loss == "mse" && loss == wanted => {
+                    within("data", key, "missing", false, &format!("the loss {wanted} reads it"))?
+                }
+                Some(path) if loss != wanted => {
+                    let accepted = format!("leave it out: the loss {wanted} does not read it");
+                    within("data", key, path.display(), false, &accepted)?;
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// The width that the accumulators of a layer must fit.
-    pub fn accumulator(&self, layer: usize) -> Option<u32> {
-        match self.accumulator.bits.as_ref()? {
-            Bits::One(bits) => Some(*bits),
-            Bits::Each(each) => each.get(layer).copied(),
+    fn check_accumulators(&self) -> Result<(), TrainError> {
+        let accumulator = &self.accumulator;
+        let wrong = |found: &str, accepted: &str| within("accumulator", "bits", found, false, accepted);
+        match (&accumulator.bits, accumulator.method) {
+            (Some(_), Method::Unconstrained) => {
+                return wrong("given", "leave it out, or choose a method that keeps to it");
+            }
+            (None, Method::Unconstrained) => {}
+            (None, _) if self.layers.iter().all(|l| !l.kind.has_weights() || l.accumulator.is_some()) => {
+                // Each layer says for itself; a perceptron's cannot.
+                if self.layers.is_empty() {
+                    return wrong("missing", "the method needs one width, or one per layer");
+                }
+            }
+            (None, _) => {
+                return wrong("missing", "the method needs one width, one per layer, or `accumulator` in each");
+            }
+            _ => {}
         }
+        for &bits in accumulator.bits.iter().flat_map(Bits::all) {
+            within("accumulator", "bits", bits, (2..=64).contains(&bits), "2 to 64 bits")?;
+        }
+        Ok(())
     }
-
-    /// The type of a layer's inputs.
-    pub fn input_type(&self, layer: usize) -> DataType {
-        DataType::unsigned(if layer == 0 { self.network.input_bits } else { self.network.activation_bits })
-    }
-
-    /// The type of all weights.
-    pub fn weight_type(&self) -> DataType {
-        DataType { narrow: true, ..DataType::signed(self.network.weight_bits) }
-    }
-
-    /// Neurons of all layers, the inputs and the classes included.
-    pub fn widths(&self, inputs: usize, classes: usize) -> Vec<usize> {
-        [&[inputs], &self.network.hidden[..], &[classes]].concat()
-    }
-}
-
-fn within(
-    section: &'static str,
-    key: &'static str,
-    found: impl ToString,
-    ok: bool,
-    accepted: &str,
-) -> Result<(), TrainError> {
-    if ok {
-        return Ok(());
-    }
-    Err(TrainError::Value { section, key, found: found.to_string(), accepted: accepted.to_owned() })
-}
-
-fn unknown(section: &str, key: &str, keys: Vec<&'static str>) -> TrainError {
-    let similar = keys.iter().map(|k| (strsim::jaro_winkler(key, k), *k)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let nearest = similar.filter(|s| s.0 > 0.7).map(|s| s.1.to_owned());
-    TrainError::UnknownKey { section: section.to_owned(), key: key.to_owned(), nearest, keys }
 }

@@ -26,9 +26,9 @@ pub enum TrainError {
     #[error("{key} = {found} in [{section}]: {accepted}")]
     Value {
         /// The table.
-        section: &'static str,
+        section: String,
         /// The key.
-        key: &'static str,
+        key: String,
         /// What stands there.
         found: String,
         /// What would be accepted.
@@ -36,17 +36,35 @@ pub enum TrainError {
     },
     /// An accumulator that no weight but 0 fits.
     #[error(
-        "layer {layer}: an accumulator of {bits} bits is too narrow for any weight but 0 with {input} inputs; it takes at least {smallest} bits"
+        "layer '{layer}': an accumulator of {bits} bits is too narrow for any weight but 0 with {input} inputs; it takes at least {smallest} bits"
     )]
     TooNarrow {
-        /// The layer, counted from 0.
-        layer: usize,
+        /// The layer.
+        layer: String,
         /// The bits asked for.
         bits: u32,
         /// The type of its inputs.
         input: String,
         /// The least that works.
         smallest: u32,
+    },
+    /// A layer that does not go with the others.
+    #[error("layer '{layer}': {reason}; {accepted}")]
+    Layer {
+        /// The layer.
+        layer: String,
+        /// What is wrong.
+        reason: String,
+        /// What would be accepted.
+        accepted: String,
+    },
+    /// A float network to start from that cannot be.
+    #[error("{}: {reason}", path.display())]
+    Start {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Samples that do not fit together.
     #[error("{0}")]

@@ -3,23 +3,25 @@
 use burn::tensor::Device;
 use quantizer::weights::project::simplex_threshold;
 
-use crate::config::{Config, EpInit, Method};
+use crate::config::{EpInit, Method};
+use crate::graph::{Graph, Id};
 use crate::model::{self, Mode};
-use crate::quantizers::{Rule, constant, integers, scale, to_vec};
-use crate::run::Samples;
+use crate::quantizers::{Rule, constant, integers, scale};
+use crate::samples::Samples;
 use crate::state::{Role, State};
 
-/// Samples that activation scales are chosen on.
+/// Samples that activation scales are chosen on; fewer where they would be more values than [`VALUES`] behind a layer.
 const LOOK_AT: usize = 2000;
+const VALUES: usize = 1 << 21;
 
 /// Gives a float network its scales and norms, and projects its weights as the configuration asks.
-pub fn quantize(config: &Config, state: &mut State, samples: &Samples, device: &Device) {
-    activation_scales(config, state, samples, device);
-    let most = config.weight_type().range().hi as f32;
-    for layer in 0..state.layers() {
-        let columns = state.widths[layer];
-        let rule = model::rule(config, layer);
-        let mut rows: Vec<Vec<f32>> = state.values(layer, Role::Weight).chunks(columns).map(<[f32]>::to_vec).collect();
+pub fn quantize(ep_init: EpInit, graph: &Graph, state: &mut State, samples: &Samples, device: &Device) {
+    activation_scales(graph, state, samples, device);
+    for (id, matrix) in graph.matrices() {
+        let most = matrix.weights().range().hi as f32;
+        let rule = model::rule(graph, state, id, matrix);
+        let mut rows: Vec<Vec<f32>> =
+            state.values(id, Role::Weight).chunks(matrix.columns).map(<[f32]>::to_vec).collect();
         let (mut scales, mut norms) = (Vec::new(), Vec::new());
         for row in &mut rows {
             let largest = row.iter().fold(0f32, |m, v| m.max(v.abs())).max(1e-12);
@@ -27,15 +29,15 @@ pub fn quantize(config: &Config, state: &mut State, samples: &Samples, device: &
             if rule.method == Method::SignSplit && rule.accumulator.is_some() {
                 exponent = most_alike(row, &rule, exponent);
             }
-            project(row, &rule, config.accumulator.ep_init, scale(exponent));
+            project(row, &rule, ep_init, scale(exponent));
             let norm: f32 = row.iter().map(|v| v.abs()).sum();
             let reach = scale(exponent) * rule.budget() as f32;
             scales.push(exponent);
             norms.push(norm.max(1e-12).min(reach).log2());
         }
-        state.values_mut(layer, Role::Weight).copy_from_slice(&rows.concat());
-        state.values_mut(layer, Role::Scale).copy_from_slice(&scales);
-        state.values_mut(layer, Role::Norm).copy_from_slice(&norms);
+        state.values_mut(id, Role::Weight).copy_from_slice(&rows.concat());
+        state.values_mut(id, Role::Scale).copy_from_slice(&scales);
+        state.values_mut(id, Role::Norm).copy_from_slice(&norms);
     }
     state.clear_moments();
 }
@@ -77,24 +79,47 @@ fn project(row: &mut [f32], rule: &Rule, init: EpInit, scale: f32) {
     }
 }
 
-/// For every activation quantizer the scale with the smallest squared error on some samples: of 40 between a tenth and the whole of what the largest value
-/// would take.
-fn activation_scales(config: &Config, state: &mut State, samples: &Samples, device: &Device) {
-    let count = samples.count().min(LOOK_AT);
+/// For every scale of activations the one with the smallest squared error on some samples: of 40 between a tenth and the whole of what the largest value
+/// would take. Quantizers that share a scale add their errors.
+fn activation_scales(graph: &Graph, state: &mut State, samples: &Samples, device: &Device) {
+    let widest = graph.nodes.iter().map(|n| n.shape.iter().product::<usize>()).max().unwrap_or(1).max(1);
+    let count = samples.count().min(LOOK_AT).min((VALUES / widest).max(2));
     let x = constant(samples.rows(&(0..count).collect::<Vec<_>>()), [count, samples.size()], device);
     let leaves = model::leaves(state, device);
-    let pass = model::forward(config, state, &leaves, x, Mode::Float, device);
-    let most = (2f64.powi(config.network.activation_bits as i32) - 1.0) as f32;
-    for (layer, values) in pass.activations.into_iter().enumerate() {
-        let values = to_vec(values);
-        let largest = values.iter().fold(0f32, |m, &v| m.max(v)).max(1e-6);
-        let error = |scale: f32| -> f64 {
-            let off = |&v: &f32| f64::from((v / scale).round().clamp(0.0, most) * scale - v.max(0.0)).powi(2);
-            values.iter().map(off).sum()
-        };
-        let candidates = (4..=40).map(|i| largest / most * i as f32 / 40.0);
-        let best = candidates.map(|s| (error(s), s)).min_by(|a, b| a.0.total_cmp(&b.0));
-        let exponent = best.map_or(0.0, |(_, s)| s.log2());
-        state.values_mut(layer, Role::Activation).fill(exponent);
+    let pass = model::forward(graph, state, &leaves, x, Mode::Float, true, device);
+    // Codes of a quantizer, and what it read.
+    let readers: Vec<(Id, f32, f32, &[f32])> = graph
+        .quantizers()
+        .filter_map(|(id, quantizer)| {
+            let range = quantizer.datatype(&state.bits).range();
+            let values = pass.activations.iter().find(|(node, _)| *node == id)?;
+            Some((quantizer.scale, range.lo as f32, range.hi as f32, values.1.as_slice()))
+        })
+        .collect();
+    let exponents: Vec<(Id, f32)> = graph
+        .quantizers()
+        .filter(|(id, quantizer)| quantizer.scale == *id)
+        .map(|(id, _)| {
+            let own: Vec<_> = readers.iter().filter(|(owner, ..)| *owner == id).collect();
+            let reach = |lo: f32, hi: f32, v: f32| if lo < 0.0 { v.abs() / hi } else { v / hi };
+            let largest = own
+                .iter()
+                .flat_map(|(_, lo, hi, values)| values.iter().map(|&v| reach(*lo, *hi, v)))
+                .fold(1e-6f32, f32::max);
+            let error = |scale: f32| -> f64 {
+                let off = |lo: f32, hi: f32, v: f32| {
+                    // A ReLU's negative values are no error.
+                    let wanted = if lo < 0.0 { v } else { v.max(0.0) };
+                    f64::from((v / scale).round().clamp(lo, hi) * scale - wanted).powi(2)
+                };
+                own.iter().map(|(_, lo, hi, values)| values.iter().map(|&v| off(*lo, *hi, v)).sum::<f64>()).sum()
+            };
+            let candidates = (4..=40).map(|i| largest * i as f32 / 40.0);
+            let best = candidates.map(|s| (error(s), s)).min_by(|a, b| a.0.total_cmp(&b.0));
+            (id, best.map_or(0.0, |(_, s)| s.log2()))
+        })
+        .collect();
+    for (id, exponent) in exponents {
+        state.values_mut(id, Role::Activation).fill(exponent);
     }
 }

@@ -1,8 +1,10 @@
-//! The forward pass: weights, batch norm, quantized ReLU, and so on to the classes.
+//! The forward pass over the graph.
 
-use burn::tensor::{Device, Tensor, activation::relu};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, activation::relu, module};
+use quantizer::network::Window;
 
-use crate::config::Config;
+use crate::graph::{Graph, Id, Matrix, Op, Quantizer};
 use crate::quantizers::{self, Rule, constant};
 use crate::state::{Role, State};
 
@@ -17,29 +19,62 @@ const MOMENTUM: f32 = 0.1;
 pub enum Mode {
     /// Floats: the network that quantized training starts from.
     Float,
+    /// The same with the running statistics of its batch norms: what it answers once it is trained.
+    Evaluated,
     /// Codes.
     Quantized,
 }
 
-/// What a pass over a batch gives.
-pub struct Pass {
-    /// Real-valued classes, `[samples, classes]`.
-    pub logits: Tensor<2>,
-    /// A2Q's regulariser over all layers.
-    pub penalty: Option<Tensor<1>>,
-    /// What the activation quantizer of each hidden layer read.
-    pub activations: Vec<Tensor<2>>,
-    /// Means and variances that the batch had, for each hidden layer.
-    pub statistics: Vec<[Tensor<2>; 2]>,
+/// A batch of values: `[samples, values]` as long as there is no image, else `[samples, channels, height, width]`.
+#[derive(Clone)]
+enum Value {
+    Flat(Tensor<2>),
+    Image(Tensor<4>),
 }
 
-/// What the weights of a layer have to fit.
-pub fn rule(config: &Config, layer: usize) -> Rule {
+impl Value {
+    /// As vectors, in ONNX's order.
+    fn flat(self) -> Tensor<2> {
+        match self {
+            Value::Flat(x) => x,
+            Value::Image(x) => {
+                let [samples, c, h, w] = x.dims();
+                x.reshape([samples, c * h * w])
+            }
+        }
+    }
+
+    /// As an image of this shape.
+    fn image(self, [c, h, w]: [usize; 3]) -> Tensor<4> {
+        match self {
+            Value::Image(x) => x,
+            Value::Flat(x) => {
+                let samples = x.dims()[0];
+                x.reshape([samples, c, h, w])
+            }
+        }
+    }
+}
+
+/// What a pass over a batch gives.
+pub struct Pass {
+    /// Real values of the last node, `[samples, values]`.
+    pub outputs: Tensor<2>,
+    /// A2Q's regulariser over all layers.
+    pub penalty: Option<Tensor<1>>,
+    /// What each quantizer of activations read, if that was asked for: its node, and values in no particular order.
+    pub activations: Vec<(Id, Vec<f32>)>,
+    /// Means and variances that the batch had, for each batch norm.
+    pub statistics: Vec<[Vec<f32>; 2]>,
+}
+
+/// What the weights of a matrix have to fit.
+pub fn rule(graph: &Graph, state: &State, id: Id, matrix: &Matrix) -> Rule {
     Rule {
-        method: config.accumulator.method,
-        weights: config.weight_type(),
-        input: config.input_type(layer),
-        accumulator: config.accumulator(layer),
+        method: graph.method,
+        weights: matrix.weights(),
+        input: graph.input_type(id, &state.bits),
+        accumulator: matrix.accumulator,
     }
 }
 
@@ -49,75 +84,220 @@ pub fn leaves(state: &State, device: &Device) -> Vec<Tensor<2>> {
     state.parameters.iter().map(leaf).collect()
 }
 
-/// Runs a batch (`[samples, inputs]`, values 0 to 1) with its own statistics, as training does.
+/// What one code of the input means: the largest is 1.
+pub fn input_scale(bits: u32) -> f32 {
+    (1.0 / (2f64.powi(bits as i32) - 1.0)) as f32
+}
+
+/// A pass in progress.
+struct Forward<'a> {
+    graph: &'a Graph,
+    state: &'a State,
+    leaves: &'a [Tensor<2>],
+    mode: Mode,
+    device: &'a Device,
+    pass: Pass,
+}
+
+/// Runs a batch (`[samples, inputs]`, values 0 to 1) with its own statistics, as training does. `keep` keeps what quantizers read.
 pub fn forward(
-    config: &Config,
+    graph: &Graph,
     state: &State,
     leaves: &[Tensor<2>],
     x: Tensor<2>,
     mode: Mode,
+    keep: bool,
     device: &Device,
 ) -> Pass {
-    let get = |layer: usize, role: Role| state.position(layer, role).map(|i| leaves[i].clone());
-    let empty = || constant(vec![0.0], [1, 1], device);
-    let mut x = match mode {
-        Mode::Float => x,
-        Mode::Quantized => {
-            let steps = 2f64.powi(config.network.input_bits as i32) - 1.0;
-            x.mul_scalar(steps).round().div_scalar(steps)
-        }
-    };
-    let mut pass = Pass { logits: empty(), penalty: None, activations: Vec::new(), statistics: Vec::new() };
-    for layer in 0..state.layers() {
-        // Every layer has weights, scales, norms and a shift.
-        let own = |role| get(layer, role).unwrap_or_else(empty);
-        let weights = match mode {
-            Mode::Float => own(Role::Weight),
+    let pass = Pass { outputs: x, penalty: None, activations: Vec::new(), statistics: Vec::new() };
+    let mut forward = Forward { graph, state, leaves, mode, device, pass };
+    let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.nodes.len());
+    for (id, node) in graph.nodes.iter().enumerate() {
+        // The last reader takes the value with it: images are large.
+        let mut take = |input: usize| -> Value {
+            let source = node.inputs[input];
+            let later = graph.nodes[id + 1..].iter().any(|n| n.inputs.contains(&source))
+                || node.inputs[input + 1..].contains(&source);
+            let value = if later { values[source].clone() } else { values[source].take() };
+            // Nodes read what stands before them, and nothing is taken before its last reader.
+            value.unwrap_or_else(|| Value::Flat(constant(vec![0.0], [1, 1], device)))
+        };
+        let value = match &node.op {
+            Op::Input => forward.input(node.shape),
+            Op::Matrix(matrix) => {
+                let source = graph.nodes[node.inputs[0]].shape;
+                forward.matrix(id, matrix, take(0), source, node.shape)
+            }
+            Op::Norm => forward.norm(id, take(0)),
+            Op::Codes(quantizer) => forward.codes(id, quantizer, take(0), keep),
+            Op::MaxPool(window) => {
+                let options =
+                    MaxPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
+                Value::Image(module::max_pool2d(take(0).image(graph.nodes[node.inputs[0]].shape), options))
+            }
+            Op::AveragePool(window) => {
+                let options =
+                    AvgPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
+                Value::Image(module::avg_pool2d(take(0).image(graph.nodes[node.inputs[0]].shape), options))
+            }
+            Op::Add => match (take(0), take(1)) {
+                (Value::Flat(a), Value::Flat(b)) => Value::Flat(a + b),
+                (a, b) => Value::Image(a.image(node.shape) + b.image(node.shape)),
+            },
+            Op::DepthToSpace(block) => {
+                Value::Image(depth_to_space(take(0).image(graph.nodes[node.inputs[0]].shape), *block))
+            }
+        };
+        values.push(Some(value));
+    }
+    if let Some(Some(last)) = values.pop() {
+        forward.pass.outputs = last.flat();
+    }
+    forward.pass
+}
+
+impl Forward<'_> {
+    /// A parameter of a node.
+    fn own(&self, id: Id, role: Role) -> Option<Tensor<2>> {
+        self.state.position(id, role).map(|i| self.leaves[i].clone())
+    }
+
+    /// One that the node has.
+    fn must(&self, id: Id, role: Role) -> Tensor<2> {
+        self.own(id, role).unwrap_or_else(|| constant(vec![0.0], [1, 1], self.device))
+    }
+
+    fn input(&self, shape: [usize; 3]) -> Value {
+        let x = self.pass.outputs.clone();
+        let x = match self.mode {
+            Mode::Float | Mode::Evaluated => x,
+            Mode::Quantized => {
+                let steps = 2f64.powi(self.graph.input_bits as i32) - 1.0;
+                x.mul_scalar(steps).round().div_scalar(steps)
+            }
+        };
+        let value = Value::Flat(x);
+        if shape[1] * shape[2] == 1 { value } else { Value::Image(value.image(shape)) }
+    }
+
+    fn matrix(&mut self, id: Id, matrix: &Matrix, x: Value, source: [usize; 3], shape: [usize; 3]) -> Value {
+        let weights = match self.mode {
+            Mode::Float | Mode::Evaluated => self.must(id, Role::Weight),
             Mode::Quantized => {
                 let (weights, penalty) = quantizers::weights(
-                    &rule(config, layer),
-                    &own(Role::Weight),
-                    &own(Role::Scale),
-                    &own(Role::Norm),
-                    device,
+                    &rule(self.graph, self.state, id, matrix),
+                    &self.must(id, Role::Weight),
+                    &self.must(id, Role::Scale),
+                    &self.must(id, Role::Norm),
+                    self.device,
                 );
-                pass.penalty = match (pass.penalty.take(), penalty) {
+                self.pass.penalty = match (self.pass.penalty.take(), penalty) {
                     (Some(a), Some(b)) => Some(a + b),
                     (a, b) => a.or(b),
                 };
                 weights
             }
         };
-        let sums = x.matmul(weights.transpose());
-        let Some(gain) = get(layer, Role::Gain) else {
-            pass.logits = sums + own(Role::Shift);
-            break;
+        let bias = self.own(id, Role::Shift);
+        let Some(window) = &matrix.window else {
+            let sums = x.flat().matmul(weights.transpose());
+            return Value::Flat(match bias {
+                Some(bias) => sums + bias,
+                None => sums,
+            });
         };
-        let mean = sums.clone().mean_dim(0);
-        let centred = sums - mean.clone();
-        let variance = centred.clone().powi_scalar(2).mean_dim(0);
-        let normal = centred / variance.clone().add_scalar(EPSILON).sqrt();
-        pass.statistics.push([mean.detach(), variance.detach()]);
-        let y = normal * gain + own(Role::Shift);
-        pass.activations.push(y.clone().detach());
-        x = match mode {
-            Mode::Float => relu(y),
-            Mode::Quantized => {
-                quantizers::activations(y, &own(Role::Activation), config.network.activation_bits, device)
-            }
-        };
+        let weights = weights.reshape([shape[0], source[0] / matrix.groups, window.kernel[0], window.kernel[1]]);
+        let sums = convolve(x.image(source), weights, window, matrix.groups);
+        Value::Image(match bias {
+            Some(bias) => sums + bias.reshape([1, shape[0], 1, 1]),
+            None => sums,
+        })
     }
-    pass
+
+    fn norm(&mut self, id: Id, x: Value) -> Value {
+        let (gain, shift) = (self.must(id, Role::Gain), self.must(id, Role::Shift));
+        if let (Mode::Evaluated, Some(running)) = (self.mode, self.state.running(id)) {
+            let row = |values: &[f32]| constant(values.to_vec(), [1, values.len()], self.device);
+            let (mean, variance) = (row(&running.mean), row(&running.variance));
+            let gain = gain / variance.add_scalar(EPSILON).sqrt();
+            let shift = shift - mean * gain.clone();
+            return match x {
+                Value::Flat(sums) => Value::Flat(sums * gain + shift),
+                Value::Image(sums) => {
+                    let shape = [1, sums.dims()[1], 1, 1];
+                    Value::Image(sums * gain.reshape(shape) + shift.reshape(shape))
+                }
+            };
+        }
+        match x {
+            Value::Flat(sums) => {
+                let mean = sums.clone().mean_dim(0);
+                let centred = sums - mean.clone();
+                let variance = centred.clone().powi_scalar(2).mean_dim(0);
+                let normal = centred / variance.clone().add_scalar(EPSILON).sqrt();
+                self.pass.statistics.push([mean.detach(), variance.detach()].map(quantizers::to_vec));
+                Value::Flat(normal * gain + shift)
+            }
+            Value::Image(sums) => {
+                let channels = sums.dims()[1];
+                let (gain, shift) = (gain.reshape([channels]), shift.reshape([channels]));
+                let normed = module::batch_norm_train(sums, gain, shift, EPSILON.into());
+                self.pass.statistics.push([normed.mean, normed.variance].map(quantizers::to_vec));
+                Value::Image(normed.output)
+            }
+        }
+    }
+
+    fn codes(&mut self, id: Id, quantizer: &Quantizer, x: Value, keep: bool) -> Value {
+        if keep {
+            let values = match &x {
+                Value::Flat(x) => quantizers::to_vec(x.clone().detach()),
+                Value::Image(x) => quantizers::to_vec(x.clone().detach()),
+            };
+            self.pass.activations.push((id, values));
+        }
+        match x {
+            Value::Flat(x) => Value::Flat(self.on_grid(quantizer, x)),
+            Value::Image(x) => Value::Image(self.on_grid(quantizer, x)),
+        }
+    }
+
+    fn on_grid<const D: usize>(&self, quantizer: &Quantizer, x: Tensor<D>) -> Tensor<D> {
+        let datatype = quantizer.datatype(&self.state.bits);
+        match (self.mode, self.own(quantizer.scale, Role::Activation)) {
+            (Mode::Float | Mode::Evaluated, _) if quantizer.signed => x,
+            (Mode::Float | Mode::Evaluated, _) => relu(x),
+            (Mode::Quantized, Some(exponent)) => quantizers::activations(x, &exponent, datatype, self.device),
+            // Codes that are added to the input's have its scale.
+            (Mode::Quantized, None) => {
+                quantizers::activations_fixed(x, input_scale(self.graph.input_bits), datatype, self.device)
+            }
+        }
+    }
 }
 
-/// Takes a batch's statistics into the running ones; `samples` make variances unbiased.
-pub fn remember(state: &mut State, statistics: Vec<[Tensor<2>; 2]>, samples: usize) {
-    let unbiased = samples as f32 / (samples.max(2) - 1) as f32;
+/// A convolution without bias.
+fn convolve(x: Tensor<4>, weights: Tensor<4>, window: &Window, groups: usize) -> Tensor<4> {
+    module::conv2d(x, weights, None, ConvOptions::new(window.stride, window.pad_begin, window.dilation, groups))
+}
+
+/// PyTorch's pixel shuffle: channel `c b^2 + u b + v` goes to channel `c`, place `(u, v)` of its block.
+fn depth_to_space(x: Tensor<4>, block: usize) -> Tensor<4> {
+    let [samples, channels, h, w] = x.dims();
+    let c = channels / (block * block);
+    x.reshape([samples, c, block, block, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([samples, c, h * block, w * block])
+}
+
+/// Takes a batch's statistics into the running ones; `samples` of the batch make variances unbiased.
+pub fn remember(graph: &Graph, state: &mut State, statistics: Vec<[Vec<f32>; 2]>, samples: usize) {
     for (running, [mean, variance]) in state.running.iter_mut().zip(statistics) {
-        for (r, new) in running.mean.iter_mut().zip(quantizers::to_vec(mean)) {
+        let [_, h, w] = graph.nodes[running.node].shape;
+        let values = samples * h * w;
+        let unbiased = values as f32 / (values.max(2) - 1) as f32;
+        for (r, new) in running.mean.iter_mut().zip(mean) {
             *r += MOMENTUM * (new - *r);
         }
-        for (r, new) in running.variance.iter_mut().zip(quantizers::to_vec(variance)) {
+        for (r, new) in running.variance.iter_mut().zip(variance) {
             *r += MOMENTUM * (new * unbiased - *r);
         }
     }

@@ -50,20 +50,55 @@ pub struct Codes {
     pub plus: Vec<f32>,
     /// The same for negative ones.
     pub minus: Vec<f32>,
+    /// How both depend on what positive and negative weights sum up to, where the sides compete (inputs of both signs): four numbers a row,
+    /// see [`mixture`]. Empty otherwise.
+    pub mixtures: [Vec<f32>; 4],
 }
+
+/// The derivative of both thresholds by the sums of the weights above them, `M` in `thresholds = M sums - constant`.
+///
+/// The rules `a alpha + b beta <= c` and `b alpha + a beta <= d` have multipliers `l`, `m` with thresholds `a l + b m` and `b l + a m`. A rule binds where its
+/// multiplier is not 0. Written out for `n` positive and `k` negative weights above their thresholds: one rule that binds gives `M = p p' / (p1^2 n + p2^2 k)` with
+/// `p` its coefficients, both give `1 / n` and `1 / k` on the diagonal, none gives 0.
+fn mixture(values: &[f64], (plus, minus): (f64, f64), limits: &Limits) -> [f64; 4] {
+    let (a, b) = (limits.above as f64, limits.below as f64);
+    let count = |above: &dyn Fn(f64) -> bool| values.iter().filter(|&&v| above(v)).count() as f64;
+    let (n, k) = (count(&|v| v > plus), count(&|v| -v > minus));
+    let determinant = a * a - b * b;
+    let (l, m) = match determinant {
+        // Parallel rules: the tighter of the two, which have the same coefficients.
+        0.0 => (plus.max(minus), 0.0),
+        d => ((a * plus - b * minus) / d, (a * minus - b * plus) / d),
+    };
+    let least = 1e-9 * (plus + minus);
+    let one = |p: f64, q: f64| {
+        let g = p * p * n + q * q * k;
+        if g > 0.0 { [p * p / g, p * q / g, p * q / g, q * q / g] } else { [0.0; 4] }
+    };
+    match (l > least, m > least) {
+        (false, false) => [0.0; 4],
+        (true, false) => one(a, b),
+        (false, true) => one(b, a),
+        (true, true) => [1.0 / n.max(1.0), 0.0, 0.0, 1.0 / k.max(1.0)],
+    }
+}
+
+/// What [`integers`] finds for a row: codes, thresholds, their mixture.
+type Row = (Vec<i64>, f32, f32, [f64; 4]);
 
 /// The codes for latent weights (`columns` a row), scales and, for A2Q and A2Q+, log2 norms, one per row. They fit the rule whatever the floats say.
 pub fn integers(rule: &Rule, weights: &[f32], columns: usize, scales: &[f32], norms: &[f32]) -> Codes {
     let limits = rule.accumulator.map(|bits| Limits::new(rule.input, bits));
     let range = rule.weights.range();
-    let row = |(i, row): (usize, &[f32])| -> (Vec<i64>, f32, f32) {
+    let row = |(i, row): (usize, &[f32])| -> Row {
         let scale = f64::from(scales[i]);
         let nearest = |v: f64| (v.round_ties_even() as i64).clamp(range.lo, range.hi);
         match (rule.method, &limits) {
             (Method::SignSplit, Some(limits)) => {
                 let values: Vec<f64> = row.iter().map(|&v| f64::from(v) / scale).collect();
                 let (plus, minus) = side_thresholds(&values, range, limits);
-                (nearest_within(&values, range, limits), plus as f32, minus as f32)
+                let mix = if limits.is_box() { [0.0; 4] } else { mixture(&values, (plus, minus), limits) };
+                (nearest_within(&values, range, limits), plus as f32, minus as f32, mix)
             }
             (Method::A2q | Method::A2qPlus, Some(limits)) => {
                 let mean = match rule.method {
@@ -79,14 +114,25 @@ pub fn integers(rule: &Rule, weights: &[f32], columns: usize, scales: &[f32], no
                 let mut codes: Vec<i64> = values.iter().map(|v| (v.trunc() as i64).clamp(range.lo, range.hi)).collect();
                 // Nearly constant channels blow rounding noise up to the whole budget: nothing is trusted.
                 repair::fit(&mut codes, &values, limits);
-                (codes, 0.0, 0.0)
+                (codes, 0.0, 0.0, [0.0; 4])
             }
-            _ => (row.iter().map(|&v| nearest(f64::from(v) / scale)).collect(), 0.0, 0.0),
+            _ => (row.iter().map(|&v| nearest(f64::from(v) / scale)).collect(), 0.0, 0.0, [0.0; 4]),
         }
     };
     let rows: Vec<_> = weights.par_chunks(columns.max(1)).enumerate().map(row).collect();
-    let mut codes = Codes { codes: Vec::with_capacity(weights.len()), plus: Vec::new(), minus: Vec::new() };
-    for (row, plus, minus) in rows {
+    let mut codes = Codes {
+        codes: Vec::with_capacity(weights.len()),
+        plus: Vec::new(),
+        minus: Vec::new(),
+        mixtures: Default::default(),
+    };
+    let compete = limits.as_ref().is_some_and(|l| !l.is_box());
+    for (row, plus, minus, mix) in rows {
+        if compete {
+            for (all, own) in codes.mixtures.iter_mut().zip(mix) {
+                all.push(own as f32);
+            }
+        }
         codes.codes.extend(row);
         codes.plus.push(plus);
         codes.minus.push(minus);
@@ -127,8 +173,13 @@ pub fn weights(
     let surrogate = match (rule.method, rule.accumulator) {
         (Method::SignSplit, Some(_)) => {
             let units = latent.clone() / scales.clone();
-            let [plus, minus] = [chosen.plus, chosen.minus].map(|t| constant(t, [rows, 1], device));
-            side(units.clone(), plus, cap) - side(units.neg(), minus, cap)
+            let column = |t: Vec<f32>| constant(t, [rows, 1], device);
+            let [plus, minus] = [chosen.plus, chosen.minus].map(column);
+            if chosen.mixtures[0].is_empty() {
+                side(units.clone(), plus, cap) - side(units.neg(), minus, cap)
+            } else {
+                both_sides(units, plus, minus, chosen.mixtures.map(column))
+            }
         }
         (Method::A2q | Method::A2qPlus, Some(_)) => {
             let centred = match rule.method {
@@ -162,28 +213,56 @@ fn side(units: Tensor<2>, threshold: Tensor<2>, cap: f64) -> Tensor<2> {
     relu(units - through(mean * binding, threshold))
 }
 
-/// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `bits` unsigned bits, rounded half to even.
+/// The projection where the sides compete: each threshold is a function of both sides' sums, see [`mixture`].
+fn both_sides(units: Tensor<2>, plus: Tensor<2>, minus: Tensor<2>, mix: [Tensor<2>; 4]) -> Tensor<2> {
+    let above = |units: Tensor<2>, threshold: &Tensor<2>| {
+        let taken = (units.clone().detach() - threshold.clone()).greater_elem(0.0).float();
+        (units * taken).sum_dim(1)
+    };
+    let (alpha, beta) = (above(units.clone(), &plus), above(units.clone().neg(), &minus));
+    let [pp, pm, mp, mm] = mix;
+    let plus = through(alpha.clone() * pp + beta.clone() * pm, plus);
+    let minus = through(alpha * mp + beta * mm, minus);
+    relu(units.clone() - plus) - relu(units.neg() - minus)
+}
+
+/// Activations as multiples of their scale `2^exponent`, in real units: clipped to the codes of `datatype`, rounded half to even.
 /// Gradients pass where nothing is clipped; the scale's is that of the learned step size (Esser et al. 2020, equation 3).
-pub fn activations(x: Tensor<2>, exponent: &Tensor<2>, bits: u32, device: &Device) -> Tensor<2> {
+pub fn activations<const D: usize>(
+    x: Tensor<D>,
+    exponent: &Tensor<2>,
+    datatype: DataType,
+    device: &Device,
+) -> Tensor<D> {
     let (scale, _) = scales(exponent, device);
-    let units = (x / scale.clone()).clamp(0.0, 2f64.powi(bits as i32) - 1.0);
+    on_grid(x, scale.reshape([1; D]), datatype)
+}
+
+/// The same for a scale that is not trained.
+pub fn activations_fixed<const D: usize>(x: Tensor<D>, scale: f32, datatype: DataType, device: &Device) -> Tensor<D> {
+    on_grid(x, constant(vec![scale], [1, 1], device).reshape([1; D]), datatype)
+}
+
+fn on_grid<const D: usize>(x: Tensor<D>, scale: Tensor<D>, datatype: DataType) -> Tensor<D> {
+    let range = datatype.range();
+    let units = (x / scale.clone()).clamp(range.lo as f64, range.hi as f64);
     let codes = units.clone().detach().round();
     through(units, codes) * scale
 }
 
 /// `values` in the forward pass, the gradient of `surrogate` in the backward pass.
-fn through(surrogate: Tensor<2>, values: Tensor<2>) -> Tensor<2> {
+fn through<const D: usize>(surrogate: Tensor<D>, values: Tensor<D>) -> Tensor<D> {
     let constant = surrogate.clone().detach();
     surrogate + (values - constant)
 }
 
 /// A tensor without a gradient.
-pub fn constant(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+pub fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// The values of a tensor, row by row.
-pub fn to_vec(tensor: Tensor<2>) -> Vec<f32> {
+pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     // All tensors of this crate hold `f32`: there is nothing that the conversion could refuse.
     tensor.into_data().try_into_vec().unwrap_or_default()
 }

@@ -136,6 +136,21 @@ fn sign_split_where_both_one_or_no_threshold_binds() {
 }
 
 #[test]
+fn sign_split_where_the_sides_compete() {
+    // Signed inputs, symmetric ones too: rules that are not parallel and rules that are.
+    let narrow = DataType { narrow: true, ..DataType::signed(4) };
+    for input in [DataType::signed(4), DataType::signed(2), narrow] {
+        for bits in [7, 8, 9, 10, 12, 16] {
+            for seed in 0..4 {
+                let mut case = Case::new(Method::SignSplit, Some(bits), seed);
+                case.rule.input = input;
+                case.check(&format!("sign-split, {input}, {bits} bits, seed {seed}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn a2q_and_a2q_plus_on_both_sides_of_the_budget() {
     for method in [Method::A2q, Method::A2qPlus] {
         for seed in 0..4 {
@@ -154,12 +169,19 @@ fn unconstrained_weights() {
 
 #[test]
 fn activations_and_their_scale() {
+    // A quantized ReLU, and a quantized identity.
+    check_activations(DataType::unsigned(3));
+    check_activations(DataType::signed(3));
+}
+
+fn check_activations(datatype: DataType) {
     let device = Device::flex().autodiff();
-    let (bits, exponent) = (3, -2f64);
+    let exponent = -2f64;
+    let range = datatype.range();
     let mut random = fastrand::Rng::with_seed(9);
     let values: Vec<f64> = (0..40).map(|_| f64::from(4.0 * random.f32() - 1.0)).collect();
     let factors: Vec<f64> = (0..40).map(|_| f64::from(random.f32()) - 0.5).collect();
-    let clipped = |x: f64, e: f64| (x / e.exp2()).clamp(0.0, 7.0);
+    let clipped = |x: f64, e: f64| (x / e.exp2()).clamp(range.lo as f64, range.hi as f64);
     let rounding: Vec<f64> =
         values.iter().map(|&x| clipped(x, exponent).round_ties_even() - clipped(x, exponent)).collect();
     let loss = |values: &[f64], e: f64| -> f64 {
@@ -168,7 +190,7 @@ fn activations_and_their_scale() {
     let singles = |v: &[f64]| -> Vec<f32> { v.iter().map(|&v| v as f32).collect() };
     let x = constant(singles(&values), [1, 40], &device).require_grad();
     let e = constant(vec![exponent as f32], [1, 1], &device).require_grad();
-    let y: Tensor<2> = activations(x.clone(), &e, bits, &device);
+    let y: Tensor<2> = activations(x.clone(), &e, datatype, &device);
     let mut gradients = (y * constant(singles(&factors), [1, 40], &device)).sum().backward();
     let step = 1e-6;
     let found = to_vec(x.grad_remove(&mut gradients).unwrap());

@@ -6,7 +6,9 @@ use sim::golden;
 use trainer::TrainError;
 use trainer::checkpoint;
 use trainer::config::Config;
-use trainer::run::{Samples, train};
+use trainer::graph::Graph;
+use trainer::run::train;
+use trainer::samples::Samples;
 use trainer::state::State;
 use trainer::trained::{Trained, codes};
 
@@ -36,8 +38,10 @@ fn config(method: &str, bits: Option<u32>, epochs: usize) -> Config {
     .unwrap()
 }
 
-fn start(config: &Config) -> State {
-    State::new(&config.widths(SIZE, 3), config.training.seed)
+fn start(config: &Config) -> (Graph, State) {
+    let graph = Graph::new(config, SIZE, 3).unwrap();
+    let state = State::new(&graph, config.training.seed);
+    (graph, state)
 }
 
 #[test]
@@ -51,9 +55,9 @@ fn every_method_keeps_to_its_width_and_equals_the_integer_model() {
         ("sign-split", Some(7)),
     ] {
         let config = config(method, bits, 6);
-        let mut state = start(&config);
-        train(&config, &mut state, &training, |_, _| Ok(())).unwrap();
-        let trained = Trained::of(&config, &state);
+        let (graph, mut state) = start(&config);
+        train(&config, &graph, &mut state, &training, |_, _| Ok(())).unwrap();
+        let trained = Trained::of(&graph, &state);
         let imported = trained.network(None).unwrap();
         for layer in &Certificate::of(&imported.network).unwrap().layers {
             let exact = layer.accumulator.exact;
@@ -72,24 +76,24 @@ fn every_method_keeps_to_its_width_and_equals_the_integer_model() {
 fn a_killed_training_goes_on_bit_for_bit() {
     let samples = blobs(3, 200);
     let config = config("sign-split", Some(8), 3);
-    let key = checkpoint::key(&config, &samples);
-    let mut whole = start(&config);
-    train(&config, &mut whole, &samples, |_, _| Ok(())).unwrap();
+    let (graph, mut whole) = start(&config);
+    let key = checkpoint::key(&config, &whole, &samples);
+    train(&config, &graph, &mut whole, &samples, |_, _| Ok(())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for last in 1..=6 {
         let path = folder.path().join(format!("{last}.safetensors"));
-        let mut killed = start(&config);
+        let (_, mut killed) = start(&config);
         let mut epochs = 0;
-        let stopped = train(&config, &mut killed, &samples, |state, _| {
+        let stopped = train(&config, &graph, &mut killed, &samples, |state, _| {
             checkpoint::save(&path, state, &key)?;
             epochs += 1;
             if epochs == last { Err(TrainError::Data("killed".into())) } else { Ok(()) }
         });
         assert!(stopped.is_err());
-        let mut resumed = start(&config);
+        let (_, mut resumed) = start(&config);
         assert!(checkpoint::load(&path, &mut resumed, &key).unwrap());
         assert_eq!(resumed.epochs.iter().sum::<usize>(), last);
-        train(&config, &mut resumed, &samples, |_, _| Ok(())).unwrap();
+        train(&config, &graph, &mut resumed, &samples, |_, _| Ok(())).unwrap();
         assert!(resumed == whole, "killed after epoch {last}, another network");
     }
 }
@@ -100,9 +104,10 @@ fn a_checkpoint_of_another_training_is_not_continued() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let (one, other) = (config("sign-split", Some(8), 3), config("sign-split", Some(9), 3));
-    checkpoint::save(&path, &start(&one), &checkpoint::key(&one, &samples)).unwrap();
-    let mut state = start(&other);
-    assert!(!checkpoint::load(&path, &mut state, &checkpoint::key(&other, &samples)).unwrap());
+    let (_, mut state) = start(&one);
+    checkpoint::save(&path, &state, &checkpoint::key(&one, &state, &samples)).unwrap();
+    let key = checkpoint::key(&other, &state, &samples);
+    assert!(!checkpoint::load(&path, &mut state, &key).unwrap());
     std::fs::write(&path, b"damaged").unwrap();
     let error = checkpoint::load(&path, &mut state, "key").unwrap_err().to_string();
     assert!(error.contains("checkpoint.safetensors"), "{error}");
