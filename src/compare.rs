@@ -262,5 +262,5 @@ fn text(report: &Report, indices: &[usize]) -> String {
 
 /// Whether a layer decides: only there can float32 differ from the exact meaning.
 fn decides(op: &Op) -> bool {
-    matches!(op, Op::Threshold(_))
+    matches!(op, Op::Threshold(_) | Op::Table(_))
 }

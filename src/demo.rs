@@ -307,8 +307,14 @@ fn prove_element(dataflow: &Dataflow, name: &str, console: &Console) -> Result<s
         std::fs::write(&path, file.text).map_err(|source| Error::Write { path, source })?;
         names.push(file.name);
     }
-    let options =
-        Options { jobs: 1, timeout: PROOF_LIMIT, work: folder.path().to_path_buf(), module: Some(name.to_owned()) };
+    let options = Options {
+        jobs: 1,
+        timeout: PROOF_LIMIT,
+        work: folder.path().to_path_buf(),
+        module: Some(name.to_owned()),
+        witnesses: sim::prove::cover::witnesses(&serde_json::to_value(dataflow).unwrap_or_default())
+            .unwrap_or_default(),
+    };
     let _progress = Progress::start(console, format!("Yosys proves {name}"));
     let report = sim::prove::prove(&yosys, folder.path(), &names, &options, &|_, _, _| {})?;
     let missing = || Error::Usage { message: format!("there is no module {name}"), help: None };

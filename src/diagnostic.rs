@@ -267,7 +267,7 @@ fn import(error: &ImportError) -> (&'static str, Option<String>) {
 fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
     match error {
         GenerateError::UnknownLayer { .. } => ("layer::unknown", Some("`snug inspect` lists the layers".to_owned())),
-        GenerateError::Folding { .. } => ("folding", None),
+        GenerateError::Folding { .. } | GenerateError::GroupFolding { .. } => ("folding", None),
         GenerateError::Accumulator { .. } => ("generate::accumulator", None),
         GenerateError::Target { .. } | GenerateError::Budget { .. } => ("folding", None),
         GenerateError::TopName(_) => ("usage", None),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::Output;
-use generator::folding::{FoldingRequest, LayerFolding};
+use generator::folding::{FoldingRequest, LayerFolding, unrolled};
 use generator::lower::LowerOptions;
 use generator::solve::{Goal, Plan, solve};
 use generator::target::Backend;
@@ -170,20 +170,6 @@ impl Entry {
     }
 }
 
-/// Rows and columns of a layer with weights.
-fn whole(network: &Network, name: &str) -> Option<LayerFolding> {
-    let matrix = network.matrix_layers().find(|m| m.layer.name == name)?;
-    let (rows, columns) = matrix.weights.dim();
-    // Groups are built as one matrix with zeros.
-    Some(LayerFolding { pe: rows, simd: columns * matrix.groups })
-}
-
-/// Every layer with weights unrolled: all its rows and columns at a time.
-pub fn unrolled(network: &Network) -> BTreeMap<String, LayerFolding> {
-    let names = network.matrix_layers().map(|m| m.layer.name.clone());
-    names.filter_map(|name| whole(network, &name).map(|folding| (name, folding))).collect()
-}
-
 /// Reads PE and SIMD by layer; layers may be called by their ONNX node.
 fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>, Error> {
     let malformed = |e: serde_json::Error| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() };
@@ -199,7 +185,7 @@ fn read(path: &Path, network: &Network) -> Result<BTreeMap<String, LayerFolding>
     };
     let folding = |(name, entry): (String, Entry)| {
         let name = named(name);
-        let size = whole(network, &name);
+        let size = unrolled(network, &name);
         let complaint = "give \"pe\" and \"simd\", or \"unrolled\": true for a layer with weights";
         let folding = entry.folding(size).ok_or_else(|| DataError::Malformed {
             path: path.to_path_buf(),

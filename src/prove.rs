@@ -116,6 +116,7 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         timeout,
         work: dir.join(output_dir::BUILD).join(output_dir::PROOFS),
         module: module.clone(),
+        witnesses: witnesses(dir)?,
     };
     let report = {
         let progress = Progress::start(console, format!("{}: proving", yosys.banner));
@@ -140,7 +141,9 @@ pub fn kept(dir: &Path, files: &Files) -> Option<Proof> {
     let list = std::str::from_utf8(files.get("files.f")?).ok()?;
     let text = |name: &str| String::from_utf8(files.get(name)?.clone()).ok();
     let texts = list.lines().map(|name| Some((name.to_owned(), text(name)?))).collect::<Option<_>>()?;
-    let found = prove::kept(&yosys, &texts, &work);
+    let DataflowFile { dataflow } = serde_json::from_slice(files.get(crate::folding::DATAFLOW)?).ok()?;
+    let witnesses = prove::cover::witnesses(&dataflow).ok()?;
+    let found = prove::kept(&yosys, &texts, &witnesses, &work);
     (!found.is_empty()).then(|| proof(&found, &yosys.banner))
 }
 
@@ -163,6 +166,20 @@ pub fn proof(modules: &[Option<Module>], tool: &str) -> Proof {
         seconds: m.seconds,
     };
     Proof { tool: tool.to_owned(), claim, modules: modules.iter().flatten().map(verdict).collect() }
+}
+
+/// What is needed of `dataflow.json`.
+#[derive(serde::Deserialize)]
+struct DataflowFile {
+    dataflow: serde_json::Value,
+}
+
+/// Inputs that take each processing element to the ends of its accumulator.
+fn witnesses(dir: &Path) -> Result<std::collections::BTreeMap<String, prove::cover::Witness>, Error> {
+    let path = dir.join(crate::folding::DATAFLOW);
+    let DataflowFile { dataflow } = crate::files::read_json(&path)?;
+    prove::cover::witnesses(&dataflow)
+        .map_err(|e| crate::data::DataError::Malformed { path, reason: e.to_string() }.into())
 }
 
 fn word(verdict: Verdict) -> &'static str {

@@ -4,7 +4,7 @@
 //! orders. The emitter prints it, the cycle simulator runs it, the estimator prices it; none of them looks back
 //! at the network, so they cannot disagree about what was built.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use quantizer::datatype::{Range, Signedness};
 
@@ -135,7 +135,7 @@ impl Stream {
 }
 
 /// How a code is carried on wires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoding {
     /// Wires per element.
     pub bits: u32,
@@ -225,6 +225,22 @@ impl Module {
             Kind::Window(_) | Kind::Upsample(_) => 1,
             Kind::Pool(_) | Kind::Add(_) => 2,
             Kind::WidthConverter(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Concat(_) => 0,
+        }
+    }
+
+    /// Beats of a vector as the module makes it. The stream may join several to one, where its reader takes a whole image as one
+    /// vector.
+    pub fn vector_beats(&self, dataflow: &Dataflow) -> usize {
+        let input = dataflow.stream(self.input()).vector_beats();
+        match &self.kind {
+            Kind::Map(_) | Kind::Fifo(_) | Kind::Fork(_) | Kind::Add(_) => input,
+            Kind::MatrixVector(m) => m.neuron_folds,
+            Kind::LabelSelect(_) => 1,
+            Kind::WidthConverter(w) => (w.input_units * (w.beats - 1) + w.last_units) / w.output_units,
+            Kind::Window(w) => w.beats(),
+            Kind::Upsample(u) => u.out_chunks(),
+            Kind::Pool(p) => input / p.beats,
+            Kind::Concat(c) => c.beats[0] + c.beats[1],
         }
     }
 
@@ -332,16 +348,22 @@ pub enum MapFunction {
 ///
 /// Rows are taken PE at a time (neuron folds, outer loop), columns SIMD at a time (synapse folds, inner loop);
 /// the input vector is kept for the neuron folds after the first.
+///
+/// Of a depthwise or grouped convolution the vector comes in [`Self::parts`], one for the groups that are worked on together.
+/// Each part is read by its own neuron folds, of which only those after its first read it again: a depthwise layer goes once
+/// through its vector and keeps nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MatrixVector {
     /// Rows in parallel.
     pub pe: usize,
     /// Columns in parallel.
     pub simd: usize,
-    /// `ceil(rows / pe)`.
+    /// `ceil(rows / pe)`, a multiple of `parts`.
     pub neuron_folds: usize,
-    /// `ceil(columns / simd)`.
+    /// `ceil(columns / simd)`, of one part's columns.
     pub synapse_folds: usize,
+    /// Parts of the vector, each with neuron folds of its own; 1 where every row reads the whole vector.
+    pub parts: usize,
     /// One processing element per output lane.
     pub pes: Vec<Pe>,
     /// Adder levels, the same in all processing elements.
@@ -361,6 +383,16 @@ impl MatrixVector {
     /// one beat is a whole row), [`Self::stage_cycles`] for each threshold bit.
     pub fn pipeline(&self) -> usize {
         2 + self.tree_levels + usize::from(self.synapse_folds > 1) + self.search_cycles()
+    }
+
+    /// How often a part of the vector is gone through: neuron folds that read the same columns.
+    pub fn passes(&self) -> usize {
+        self.neuron_folds / self.parts
+    }
+
+    /// The beat of the vector that fold `fold` (neuron fold * synapse folds + synapse fold) reads.
+    pub fn beat_of(&self, fold: usize) -> usize {
+        fold / self.synapse_folds / self.passes() * self.synapse_folds + fold % self.synapse_folds
     }
 
     /// Cycles of a threshold stage: 1, or 2 where its word is read in one of its own.

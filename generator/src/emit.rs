@@ -15,7 +15,7 @@ mod top;
 
 use hw_templates::{FIXED, Fixed, Templates, XC7};
 
-use crate::dataflow::{Dataflow, Kind, StreamId};
+use crate::dataflow::{Dataflow, Kind, Module, StreamId};
 use crate::error::GenerateError;
 use crate::heap::Heap;
 use crate::reduction::Reduction;
@@ -48,6 +48,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     for module in &dataflow.modules {
         let (input, output) = (dataflow.stream(module.input()), dataflow.stream(module.output()));
         let name = format!("{prefix}{}", module.name);
+        let joined = formal::vectors(dataflow, module);
         match &module.kind {
             Kind::WidthConverter(_)
             | Kind::Fifo(_)
@@ -61,7 +62,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                 let lane = map::lane(&format!("{name}_lane"), m, input, output);
                 add(lane.module.clone(), templates.render(&lane)?);
                 let mut context = map::context(&name, m, input, output, module.input() == StreamId(0));
-                context.formal = templates.render(&formal::island::map(&dataflow.top, m, input, output))?;
+                context.formal = templates.render(&formal::island::map(&dataflow.top, m, input, output, joined))?;
                 add(name.clone(), templates.render(&context)?);
             }
             Kind::MatrixVector(unit) => {
@@ -83,14 +84,16 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                     add(pe, templates.render(&context)?);
                 }
                 let mut context = matrix_vector::context(&name, module, unit, input, output);
-                context.formal = templates.render(&formal::unit::context(&dataflow.top, unit, &name, input, output))?;
+                context.formal =
+                    templates.render(&formal::unit::context(&dataflow.top, unit, &name, input, output, joined))?;
                 context.formal_modules =
                     templates.render(&formal::protocol::context(&dataflow.top, &name, unit, input))?;
                 add(name.clone(), templates.render(&context)?);
             }
             Kind::LabelSelect(select) => {
                 let mut context = label_select::context(&name, select, input, output);
-                context.formal = templates.render(&formal::island::label(&dataflow.top, select, input, output))?;
+                context.formal =
+                    templates.render(&formal::island::label(&dataflow.top, select, input, output, joined))?;
                 add(name.clone(), templates.render(&context)?);
             }
         }
@@ -99,7 +102,7 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     context.formal = templates.render(&formal::top(dataflow))?;
     for (id, stream) in dataflow.streams.iter().enumerate() {
         let writer = dataflow.modules.iter().find(|m| m.outputs.contains(&StreamId(id)));
-        let queue = writer.map_or(0, crate::dataflow::Module::queue_depth);
+        let queue = writer.map_or(0, |m| exit_depth(m, StreamId(id)));
         // An input map takes every pattern on the pins: nothing is assumed of them.
         let mapped = dataflow
             .modules
@@ -107,12 +110,21 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
             .any(|m| id == 0 && m.inputs.contains(&StreamId(id)) && matches!(m.kind, Kind::Map(_)));
         let stream = if mapped { &formal::unlimited(stream) } else { stream };
         context.formal_modules += &templates.render(&formal::stream(&dataflow.top, stream, queue))?;
+        let beats = writer.map_or(stream.vector_beats(), |m| m.vector_beats(dataflow));
+        if let Some(vector) = formal::vector_range(&dataflow.top, stream, beats).1 {
+            context.formal_modules += &templates.render(&vector)?;
+        }
     }
     for module in &dataflow.modules {
         if let Some((claims, units)) = formal::connector::context(dataflow, module) {
             if let Some(units) = units {
                 context.formal_modules += &templates.render(&units)?;
             }
+            context.formal_modules += &templates.render(&claims)?;
+        }
+    }
+    for module in &dataflow.modules {
+        if let Some(claims) = formal::fixed::context(&templates, dataflow, module)? {
             context.formal_modules += &templates.render(&claims)?;
         }
     }
@@ -126,6 +138,14 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
     let own = |f: &Fixed| if f.name.starts_with("snug_") { prefix.as_str() } else { "" };
     let fixed = used(&printed).into_iter().map(|f| (format!("{}{}", own(&f), f.name), f.text.to_owned()));
     Ok(fixed.chain(printed).map(file).collect())
+}
+
+/// Places of the queue that writes `stream` at the end of `module`.
+fn exit_depth(module: &Module, stream: StreamId) -> usize {
+    match &module.kind {
+        Kind::Fork(f) => f.depths[usize::from(module.outputs.get(1) == Some(&stream))],
+        _ => module.queue_depth(),
+    }
 }
 
 /// The fixed modules that the printed ones use, directly or through each other.

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::folding::LayerFolding;
+
 /// A network that cannot be lowered, or a folding that does not fit it.
 #[derive(Debug, Error)]
 pub enum GenerateError {
@@ -30,6 +32,18 @@ pub enum GenerateError {
         unit: &'static str,
         /// What would be accepted.
         divisors: Vec<usize>,
+    },
+    /// PE or SIMD cuts through the groups of a grouped convolution.
+    #[error("layer '{layer}': PE = {}, SIMD = {} cuts through its {groups} groups; accepted PE x SIMD: {}", folding.pe, folding.simd, pairs(legal))]
+    GroupFolding {
+        /// The layer.
+        layer: String,
+        /// What was given.
+        folding: LayerFolding,
+        /// Its groups.
+        groups: usize,
+        /// What would be accepted.
+        legal: Vec<LayerFolding>,
     },
     /// The network has a shape that hardware is not generated for.
     #[error("layer '{layer}': {reason}")]
@@ -83,6 +97,10 @@ pub enum GenerateError {
     /// A template could not be filled.
     #[error(transparent)]
     Template(#[from] hw_templates::TemplateError),
+}
+
+fn pairs(foldings: &[LayerFolding]) -> String {
+    foldings.iter().map(|f| format!("{}x{}", f.pe, f.simd)).collect::<Vec<_>>().join(", ")
 }
 
 fn join(numbers: &[usize]) -> String {

@@ -8,14 +8,15 @@ use quantizer::network::{Network, Op};
 
 use crate::error::GenerateError;
 use crate::prune::prune;
-use crate::stages::{Stage, Stages, Work, stages};
+use crate::stages::{GroupFolding, Groups, Stage, Stages, Work, stages};
 
 /// PE and SIMD of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayerFolding {
     /// Rows in parallel; divides the layer's outputs.
     pub pe: usize,
-    /// Columns in parallel; divides the layer's inputs.
+    /// Columns in parallel; divides the layer's inputs. Of a grouped layer the columns of a row, which reads its group alone; rows of
+    /// several groups then take so many columns each.
     pub simd: usize,
 }
 
@@ -41,11 +42,38 @@ struct Shape<'a> {
     pixels: usize,
     /// Rows and columns that are left without dead channels.
     live: (usize, usize),
+    /// Of a layer that is built group by group.
+    groups: Option<Groups>,
 }
 
 impl Shape<'_> {
+    /// Places of the window.
+    fn places(&self) -> usize {
+        self.columns / self.channels
+    }
+
+    /// What `f` means for the groups of a grouped layer.
+    fn group_folding(&self, f: LayerFolding) -> Option<(Groups, GroupFolding)> {
+        let groups = self.groups?;
+        Some((groups, groups.folding(f, self.rows / groups.rows, self.places())?))
+    }
+
     fn cycles(&self, f: LayerFolding) -> u64 {
-        (self.live.0.div_ceil(f.pe) * self.live.1.div_ceil(f.simd) * self.pixels) as u64
+        let cycles = match self.group_folding(f) {
+            Some((groups, by)) => {
+                let parts = (self.live.0 / groups.rows).div_ceil(by.together);
+                // The window sends a place a cycle, however many the rows take at a time.
+                let passes = groups.rows / by.rows * self.places() / by.places;
+                parts * (groups.channels / by.channels) * passes.max(self.places())
+            }
+            None => self.live.0.div_ceil(f.pe) * self.live.1.div_ceil(f.simd),
+        };
+        (cycles * self.pixels) as u64
+    }
+
+    /// Lanes of a pixel that the window in front of the layer reads.
+    fn lanes(&self, f: LayerFolding) -> usize {
+        self.group_folding(f).map_or(f.simd.min(self.channels), |(_, by)| by.lanes())
     }
 }
 
@@ -71,10 +99,18 @@ pub(crate) struct Choice {
 /// All foldings of every layer with weights, by its name, in layer order.
 pub(crate) fn choices(network: &Network) -> Result<Vec<(String, Vec<Choice>)>, GenerateError> {
     let mut graph = stages(network)?;
-    prune(&mut graph);
+    prune(&mut graph, &|_| 1);
     let choice = |s: &Shape, folding| Choice { folding, cycles: s.cycles(folding) };
     let all = |s: &Shape| (s.name.to_owned(), legal(s).into_iter().map(|f| choice(s, f)).collect());
     Ok(shapes(&graph).iter().map(all).collect())
+}
+
+/// The folding that takes all rows and columns of layer `name` at a time; `None` if there is no such layer with weights.
+pub fn unrolled(network: &Network, name: &str) -> Option<LayerFolding> {
+    let graph = stages(network).ok()?;
+    let shapes = shapes(&graph);
+    let shape = shapes.iter().find(|s| s.name == name)?;
+    Some(LayerFolding { pe: shape.rows, simd: shape.columns })
 }
 
 /// Resolves a request to PE and SIMD of every layer, in layer order.
@@ -84,7 +120,7 @@ pub(crate) fn choices(network: &Network) -> Result<Vec<(String, Vec<Choice>)>, G
 /// no folding reaches.
 pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, GenerateError> {
     let mut graph = stages(network)?;
-    prune(&mut graph);
+    prune(&mut graph, &|_| 1);
     let shapes = shapes(&graph);
     let elements = network.tensor(network.input).shape.iter().product::<usize>() as u64;
     let (floor, slowest_layer) = floor(network);
@@ -123,8 +159,9 @@ fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {
         let layer = stage.layer;
         let (rows, columns) = match &layer.op {
             Op::Conv(conv) => {
-                // Groups are built as one matrix with zeros.
-                let channels = graph.network.tensor(layer.input()).shape[0];
+                // The columns of a row: of its group's channels, or of all where groups are built as one matrix with zeros.
+                let channels =
+                    matrix.groups.map_or(graph.network.tensor(layer.input()).shape[0], |groups| groups.channels);
                 (conv.weights.nrows(), channels * matrix.places())
             }
             Op::Dense(dense) => dense.weights.dim(),
@@ -133,7 +170,8 @@ fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {
         let pixels =
             if matrix.window.is_some() { graph.network.tensor(layer.output).shape[1..].iter().product() } else { 1 };
         let live = (matrix.rows.len(), matrix.columns.len());
-        Some(Shape { name: &layer.name, rows, columns, channels: columns / matrix.places(), pixels, live })
+        let (channels, groups) = (columns / matrix.places(), matrix.groups);
+        Some(Shape { name: &layer.name, rows, columns, channels, pixels, live, groups })
     };
     graph.stages.iter().filter_map(shape).collect()
 }
@@ -150,7 +188,7 @@ fn floor(network: &Network) -> (u64, String) {
             }
             // What the pins carry comes as its first reader wants it.
             Op::Threshold(_) if l.input() == network.input => 1,
-            Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) => pixels(output),
+            Op::Upsample(_) | Op::DepthToSpace(_) | Op::Add(_) | Op::Threshold(_) | Op::Table(_) => pixels(output),
             Op::Concat => l.inputs.iter().map(|&id| pixels(&network.tensor(id).shape)).sum(),
             Op::Dense(_) | Op::Flatten => 1,
         }
@@ -181,6 +219,12 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
                 return Err(GenerateError::Folding { layer, what, value, size, unit, divisors: divisors(size) });
             }
         }
+        if shape.groups.is_some() && shape.group_folding(*folding).is_none() {
+            let (layer, groups) = (name.clone(), shape.rows / shape.groups.map_or(1, |g| g.rows));
+            let mut legal: Vec<LayerFolding> = legal(shape);
+            legal.sort();
+            return Err(GenerateError::GroupFolding { layer, folding: *folding, groups, legal });
+        }
         slowest = slowest.max(Some(shape.cycles(*folding)));
     }
     Ok(slowest)
@@ -189,16 +233,18 @@ fn check(shapes: &[Shape], layers: &BTreeMap<String, LayerFolding>) -> Result<Op
 /// Every PE and SIMD that the layer can have.
 fn legal(shape: &Shape) -> Vec<LayerFolding> {
     // Part of a place's channels, or whole places: no other number of columns comes out of a window in one beat.
-    let places = shape.columns / shape.channels;
-    let simds =
-        divisors(shape.channels).into_iter().chain(divisors(places).into_iter().skip(1).map(|p| p * shape.channels));
-    simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd })).collect()
+    let simds = divisors(shape.channels)
+        .into_iter()
+        .chain(divisors(shape.places()).into_iter().skip(1).map(|p| p * shape.channels));
+    let all = simds.flat_map(|simd| divisors(shape.rows).into_iter().map(move |pe| LayerFolding { pe, simd }));
+    // Of groups all or part of one, or several whole ones.
+    all.filter(|&f| shape.groups.is_none() || shape.group_folding(f).is_some()).collect()
 }
 
 /// The smallest folding that takes at most `interval` cycles: fewest multipliers, then fewest accumulators. The
 /// first layer's SIMD is also the number of lanes on the pins: there the fewest lanes that keep up come first.
 fn keep_up(shape: &Shape, interval: u64, first: bool) -> LayerFolding {
-    let fewest_lanes = |f: &LayerFolding| if first { f.simd.min(shape.channels) } else { 0 };
+    let fewest_lanes = |f: &LayerFolding| if first { shape.lanes(*f) } else { 0 };
     legal(shape)
         .into_iter()
         .filter(|f| shape.cycles(*f) <= interval)

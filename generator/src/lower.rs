@@ -21,6 +21,7 @@ use crate::names::{Names, is_identifier, sanitize};
 use crate::prune::prune;
 use crate::stages::{Stage, Stages, Work, stages};
 
+pub(crate) use order::settle;
 pub(crate) use words::word_bits;
 
 use order::Orders;
@@ -67,7 +68,11 @@ pub fn lower_with(
     };
     let mut graph = stages(network)?;
     let folding = resolve(network, &options.folding)?;
-    prune(&mut graph);
+    let foldings: HashMap<String, LayerFolding> = folding.layers.into_iter().collect();
+    let together = |layer: &str| graph.together(layer, foldings.get(layer).copied());
+    let together: HashMap<String, usize> =
+        graph.stages.iter().map(|s| (s.layer.name.clone(), together(&s.layer.name))).collect();
+    prune(&mut graph, &|layer| together.get(layer).copied().unwrap_or(1));
     let orders = Orders::of(&graph)?;
     let mut build = Builder {
         network,
@@ -79,7 +84,6 @@ pub fn lower_with(
         modules: Vec::new(),
         ready: HashMap::new(),
     };
-    let foldings: HashMap<String, LayerFolding> = folding.layers.into_iter().collect();
     build.pins(&graph, &foldings)?;
     for stage in &graph.stages {
         build.stage(&graph, stage, foldings.get(&stage.layer.name).copied())?;
@@ -122,6 +126,7 @@ impl Builder<'_> {
                 self.matrix(stage, matrix, folding, input)?
             }
             Work::Requant(steps) => self.requant(stage, steps, input),
+            Work::Table(table) => self.table(stage, table, input),
             Work::Pool { window, sum } => self.pool(stage, window, *sum, input),
             Work::Add(coefficients) => self.add(stage, coefficients, input)?,
             Work::Concat => self.concat(stage, input)?,

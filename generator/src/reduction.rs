@@ -69,12 +69,17 @@ pub struct Reduction {
 }
 
 impl Reduction {
-    /// Plans the sum for `weights[fold][lane]` with `synapse_folds` beats a row, where lane `l` of synapse
+    /// Plans the sum for `weights[fold][lane]` with `inputs.len()` beats a row, where lane `l` of synapse
     /// fold `s` carries a value in `inputs[s][l]`, with `levels` adder levels (at least what the lanes need).
     ///
     /// Lanes whose products are zero in every fold vanish.
     pub fn plan(weights: &[Vec<i64>], inputs: &[Vec<Range>], levels: usize) -> Self {
-        let synapse_folds = inputs.len();
+        Self::plan_parts(weights, inputs, inputs.len(), levels)
+    }
+
+    /// The same where rows read different parts of the vector: `synapse_folds` beats a row, and lane `l` of fold `f` carries a
+    /// value in `inputs[f % inputs.len()][l]`.
+    pub fn plan_parts(weights: &[Vec<i64>], inputs: &[Vec<Range>], synapse_folds: usize, levels: usize) -> Self {
         let mut nodes: Vec<Node> = Vec::new();
         // Interval of each node in each fold, kept only while planning.
         let mut per_fold: Vec<Vec<Range>> = Vec::new();

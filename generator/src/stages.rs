@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use ndarray::Array2;
 
 use quantizer::datatype::Range;
-use quantizer::network::{DepthToSpace, Layer, Network, Op, Steps, TensorId, Threshold, Window, image};
+use quantizer::network::{DepthToSpace, Layer, Network, Op, Steps, Table, TensorId, Threshold, Window, image};
 
 use crate::error::GenerateError;
+use crate::folding::LayerFolding;
+use crate::lower::settle;
 
 /// The stages of a network in topological order.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub enum Work {
     Matrix(Matrix),
     /// Thresholds by themselves, one step function per channel.
     Requant(Vec<Steps>),
+    /// Codes by look-up.
+    Table(Table),
     /// Largest value (or sum) of each window.
     Pool {
         /// How the window moves.
@@ -72,6 +76,56 @@ pub struct Matrix {
     pub inputs: Vec<Range>,
     /// Step function of each live row, if thresholds follow.
     pub steps: Option<Vec<Steps>>,
+    /// Of a grouped convolution that is built group by group; `None` where every row reads the whole vector.
+    pub groups: Option<Groups>,
+}
+
+/// The groups of a convolution. All that are left have all their rows and channels: row `i` of group `g` is `rows[g * self.rows + i]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// Channels that each reads.
+    pub channels: usize,
+    /// Rows of each.
+    pub rows: usize,
+}
+
+/// How a folding divides the work of a grouped convolution: `together` groups at a time, and of each so many rows, channels and
+/// places. More than one group at a time takes all rows and channels of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupFolding {
+    /// Groups worked on together.
+    pub together: usize,
+    /// Rows of each at a time.
+    pub rows: usize,
+    /// Channels of each at a time.
+    pub channels: usize,
+    /// Places of the window at a time.
+    pub places: usize,
+}
+
+impl GroupFolding {
+    /// Lanes of a beat of the window, all of one place.
+    pub fn lanes(&self) -> usize {
+        self.together * self.channels
+    }
+}
+
+impl Groups {
+    /// What PE and SIMD mean for `count` groups and a window of `places`: PE counts rows, SIMD the columns of a row. `None` where
+    /// they cut through groups or places.
+    pub fn folding(&self, folding: LayerFolding, count: usize, places: usize) -> Option<GroupFolding> {
+        let LayerFolding { pe, simd } = folding;
+        if pe == 0 || simd == 0 {
+            return None;
+        }
+        let (together, rows) = if self.rows.is_multiple_of(pe) { (1, pe) } else { (pe / self.rows, self.rows) };
+        let (channels, at_once) =
+            if self.channels.is_multiple_of(simd) { (simd, 1) } else { (self.channels, simd / self.channels) };
+        let found = GroupFolding { together, rows, channels, places: at_once };
+        let exact = together * rows == pe && channels * at_once == simd;
+        let whole = count.is_multiple_of(together) && places.is_multiple_of(at_once);
+        (exact && whole && (together == 1 || channels == self.channels)).then_some(found)
+    }
 }
 
 impl Matrix {
@@ -113,6 +167,7 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
                 weights: dense.weights.clone(),
                 inputs: input.ranges.clone(),
                 steps: None,
+                groups: None,
             }),
             Op::Conv(conv) => {
                 let (channels, _) = image(&input.shape).ok_or_else(|| unsupported(layer, "it reads no image"))?;
@@ -124,6 +179,8 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
                     weights: ungrouped(conv, channels),
                     inputs: Vec::new(),
                     steps: None,
+                    groups: (conv.groups > 1)
+                        .then(|| Groups { channels: channels / conv.groups, rows: conv.weights.nrows() / conv.groups }),
                 };
                 let border = matrix.padded();
                 let range = |r: Range| if border { r.hull(Range::ZERO) } else { r };
@@ -146,6 +203,7 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
             Op::MaxPool(window) => Work::Pool { window: *window, sum: false },
             Op::SumPool(window) => Work::Pool { window: *window, sum: true },
             Op::Add(add) => Work::Add(add.coefficients.clone()),
+            Op::Table(table) => Work::Table(table.clone()),
             Op::Concat => Work::Concat,
             Op::Upsample(factor) => Work::Upsample(*factor),
             Op::DepthToSpace(d) => Work::DepthToSpace(*d),
@@ -157,10 +215,23 @@ pub fn stages(network: &Network) -> Result<Stages<'_>, GenerateError> {
         let reason = "the network has no layer with weights, so there is nothing to build".to_owned();
         return Err(GenerateError::Unsupported { layer: network.name.clone(), reason });
     }
-    Ok(Stages { network, stages })
+    let mut graph = Stages { network, stages };
+    settle(&mut graph);
+    Ok(graph)
 }
 
 impl Stages<'_> {
+    /// How many groups of a grouped layer `folding` works on together; 1 for other layers.
+    pub fn together(&self, layer: &str, folding: Option<LayerFolding>) -> usize {
+        let matrix = self.stages.iter().find_map(|s| match &s.work {
+            Work::Matrix(matrix) if s.layer.name == layer => Some(matrix),
+            _ => None,
+        });
+        let found =
+            matrix.zip(folding).and_then(|(m, f)| m.groups?.folding(f, m.rows.len() / m.groups?.rows, m.places()));
+        found.map_or(1, |f| f.together)
+    }
+
     /// The stages that read `tensor`, by index.
     pub fn readers(&self, tensor: TensorId) -> Vec<usize> {
         let reads = |s: &Stage| s.inputs.iter().filter(|&&id| id == tensor).count();

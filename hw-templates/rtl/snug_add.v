@@ -32,6 +32,24 @@ module snug_add #(
     output wire [LANES*OUT-1:0]  m_axis_tdata,
     output wire                  m_axis_tvalid,
     input  wire                  m_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: see docs/proof.md.
+    , output wire                  f_fire       // beats are taken
+    , output wire [LANES*IN_0-1:0] f_x0         // the beats taken one cycle before
+    , output wire [LANES*IN_1-1:0] f_x1
+    , output wire [1:0]            f_y_valid
+    , output wire             f_valid      // a beat enters the exit queue
+    , output wire             f_room       // which has room for it
+    , output wire [LANES*OUT-1:0] f_entry   // its data
+    , output wire [31:0]      f_credits    // credits left
+    // The exit queue's beats: see snug_fifo.
+    , output wire [31:0]      f_level
+    , output wire             f_inside
+    , output wire [31:0]      f_ahead
+    , output wire [LANES*OUT-1:0] f_chosen
+    , output wire             f_leaves
+    , output wire             f_enters
+`endif
 );
 
     // Modulo 2^OUT.
@@ -49,6 +67,9 @@ module snug_add #(
         .take(fire),
         .available(available),
         .give(m_axis_tvalid & m_axis_tready)
+`ifdef FORMAL
+        , .f_count(f_credits)
+`endif
     );
 
     reg [LANES*IN_0-1:0] x0_reg;
@@ -86,6 +107,9 @@ module snug_add #(
     wire y_valid, queue_ready;
     snug_delay #(.WIDTH(1), .CYCLES(2), .RESET(1)) delay_valid (
         .aclk(aclk), .aresetn(aresetn), .d(fire), .q(y_valid)
+`ifdef FORMAL
+        , .f_stages(f_y_valid)
+`endif
     );
     snug_fifo #(.WIDTH(LANES*OUT), .DEPTH(QUEUE)) queue (
         .aclk(aclk),
@@ -96,10 +120,22 @@ module snug_add #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level), .f_inside(f_inside), .f_ahead(f_ahead), .f_chosen(f_chosen), .f_leaves(f_leaves), .f_enters(f_enters)
+`endif
     );
 
     // A credit is a place in the queue: it is ready whenever a beat arrives.
     wire unused_queue_ready = &{1'b0, queue_ready};
+
+`ifdef FORMAL
+    assign f_fire  = fire;
+    assign f_x0    = x0_reg;
+    assign f_x1    = x1_reg;
+    assign f_valid = y_valid;
+    assign f_room  = queue_ready;
+    assign f_entry = y_reg;
+`endif
 
 endmodule
 

@@ -32,6 +32,20 @@ module snug_concat #(
     output wire [LANES*OUT-1:0]  m_axis_tdata,
     output wire                  m_axis_tvalid,
     input  wire                  m_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: see docs/proof.md.
+    , output wire [31:0]          f_beat      // number of the beat of the pixel
+    , output wire                 f_second    // it is the second stream's turn
+    , output wire                 f_valid     // a beat is offered to the queue
+    , output wire                 f_room      // which has room
+    , output wire [LANES*OUT-1:0] f_entry     // its data
+    // The queue's beats: see snug_fifo.
+    , output wire [31:0]          f_level
+    , output wire                 f_inside
+    , output wire [31:0]          f_ahead
+    , output wire [LANES*OUT-1:0] f_chosen
+    , output wire                 f_leaves
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -102,7 +116,18 @@ module snug_concat #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level), .f_inside(f_inside), .f_ahead(f_ahead), .f_chosen(f_chosen), .f_leaves(f_leaves)
+`endif
     );
+
+`ifdef FORMAL
+    assign f_beat   = {{(32-COUNT){1'b0}}, beat_reg};
+    assign f_second = second_reg;
+    assign f_valid  = valid;
+    assign f_room   = ready;
+    assign f_entry  = x;
+`endif
 
 endmodule
 

@@ -40,6 +40,7 @@ module snug_fifo #(
     , output wire [31:0]      f_ahead    // how many leave before it
     , output wire [WIDTH-1:0] f_chosen   // its data
     , output wire             f_leaves   // it stands at the exit
+    , output wire             f_enters   // what enters next is the chosen beat
 `endif
 );
 
@@ -161,6 +162,7 @@ module snug_fifo #(
     assign f_ahead  = {{(32-LEVEL){1'b0}}, f_ahead_number};
     assign f_chosen = f_data;
     assign f_leaves = valid_reg & (f_out == f_index);
+    assign f_enters = (f_in == f_index);
     wire [LEVEL:0]   f_place  = {{(LEVEL+1-ADDR){1'b0}}, read_reg} + {1'b0, f_ahead_number};
     wire [LEVEL:0]   f_slot   = (f_place >= {1'b0, FULL}) ? f_place - {1'b0, FULL} : f_place;
     wire [LEVEL:0]   f_head   = {{(LEVEL+1-ADDR){1'b0}}, read_reg} + {1'b0, level_reg};

@@ -25,6 +25,14 @@ module snug_fork #(
     output wire [WIDTH-1:0] m1_axis_tdata,
     output wire             m1_axis_tvalid,
     input  wire             m1_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: the beats of both queues, see snug_fifo.
+    , output wire [31:0]      f_level_0, f_level_1
+    , output wire             f_inside_0, f_inside_1
+    , output wire [31:0]      f_ahead_0, f_ahead_1
+    , output wire [WIDTH-1:0] f_chosen_0, f_chosen_1
+    , output wire             f_leaves_0, f_leaves_1
+`endif
 );
 
     wire ready_0, ready_1;
@@ -39,6 +47,9 @@ module snug_fork #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level_0), .f_inside(f_inside_0), .f_ahead(f_ahead_0), .f_chosen(f_chosen_0), .f_leaves(f_leaves_0)
+`endif
     );
 
     snug_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH_1)) queue_1 (
@@ -50,6 +61,9 @@ module snug_fork #(
         .m_axis_tdata(m1_axis_tdata),
         .m_axis_tvalid(m1_axis_tvalid),
         .m_axis_tready(m1_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level_1), .f_inside(f_inside_1), .f_ahead(f_ahead_1), .f_chosen(f_chosen_1), .f_leaves(f_leaves_1)
+`endif
     );
 
 endmodule

@@ -25,6 +25,25 @@ module snug_pool #(
     output wire [LANES*OUT-1:0] m_axis_tdata,
     output wire                 m_axis_tvalid,
     input  wire                 m_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: see docs/proof.md.
+    , output wire                 f_fire     // a beat is taken
+    , output wire [31:0]          f_place    // its number in its window
+    , output wire [LANES*IN-1:0]  f_x        // the beat taken one cycle before
+    , output wire                 f_x_valid, f_x_first
+    , output wire [1:0]           f_y_valid
+    , output wire             f_valid      // a beat enters the exit queue
+    , output wire             f_room       // which has room for it
+    , output wire [LANES*OUT-1:0] f_entry   // its data
+    , output wire [31:0]      f_credits    // credits left
+    // The exit queue's beats: see snug_fifo.
+    , output wire [31:0]      f_level
+    , output wire             f_inside
+    , output wire [31:0]      f_ahead
+    , output wire [LANES*OUT-1:0] f_chosen
+    , output wire             f_leaves
+    , output wire             f_enters
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -45,7 +64,7 @@ module snug_pool #(
 
     wire fire, first, last;
     wire unused_replay, unused_neuron;
-    wire [COUNT-1:0] unused_fold, unused_synapse;
+    wire [COUNT-1:0] unused_fold, synapse;
     snug_sequencer #(
         .SYNAPSE_FOLDS(BEATS),
         .CREDITS(QUEUE),
@@ -60,12 +79,15 @@ module snug_pool #(
         .replay(unused_replay),
         .fold(unused_fold),
         .neuron(unused_neuron),
-        .synapse(unused_synapse),
+        .synapse(synapse),
         .first(first),
         .last(last),
         .give(m_axis_tvalid & m_axis_tready)
+`ifdef FORMAL
+        , .f_credits(f_credits)
+`endif
     );
-    wire unused_ok = &{1'b0, unused_replay, unused_neuron, unused_fold, unused_synapse};
+    wire unused_ok = &{1'b0, unused_replay, unused_neuron, unused_fold, synapse};
 
     reg [LANES*IN-1:0]  x_reg;
     reg [LANES*OUT-1:0] y_reg;
@@ -74,6 +96,9 @@ module snug_pool #(
 
     snug_delay #(.WIDTH(1), .CYCLES(2), .RESET(1)) delay_valid (
         .aclk(aclk), .aresetn(aresetn), .d(fire & last), .q(y_valid)
+`ifdef FORMAL
+        , .f_stages(f_y_valid)
+`endif
     );
 
     wire [LANES*OUT-1:0] y;
@@ -113,10 +138,24 @@ module snug_pool #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level), .f_inside(f_inside), .f_ahead(f_ahead), .f_chosen(f_chosen), .f_leaves(f_leaves), .f_enters(f_enters)
+`endif
     );
 
     // A credit is a place in the queue: it is ready whenever a beat arrives.
     wire unused_queue_ready = &{1'b0, queue_ready};
+
+`ifdef FORMAL
+    assign f_fire    = fire;
+    assign f_place   = {{(32-COUNT){1'b0}}, synapse};
+    assign f_x       = x_reg;
+    assign f_x_valid = fire_reg;
+    assign f_x_first = first_reg;
+    assign f_valid   = y_valid;
+    assign f_room    = queue_ready;
+    assign f_entry   = y_reg;
+`endif
 
 endmodule
 

@@ -3,11 +3,14 @@
 // Task        One frame is SYNAPSE_FOLDS beats, each taken from the stream in the first neuron fold and gone
 //             through again from a buffer in the others: NEURON_FOLDS * SYNAPSE_FOLDS folds, one a cycle. The last
 //             synapse fold of a neuron fold produces one beat at the far end of the pipeline.
+//             With PASSES < NEURON_FOLDS a frame is several parts of SYNAPSE_FOLDS beats each, one for every PASSES neuron
+//             folds: the first of them takes the part from the stream, the others go through it again.
 // Credits     One credit stands for one place in the exit queue. A producing fold takes one (`last` with `fire`),
 //             the queue gives one back when a beat leaves it (`give`). No fold runs while no credit is left, so the
 //             pipeline itself needs no stall and no enable.
 // Cycles      With `available` as in snug_credit (credits left, a register):
-//                 s_axis_tready = available & (neuron == 0)       replay = available & (neuron != 0)
+//                 s_axis_tready = available & (pass == 0)         replay = available & (pass != 0)
+//             where pass is `neuron` modulo PASSES.
 //                 fire          = (s_axis_tvalid & s_axis_tready) | replay
 //             At each edge with aresetn high the fold counters advance if fire; with aresetn low they are set to 0.
 // Paths       none from s_axis_tvalid or give to s_axis_tready or replay: both come from registers alone.
@@ -15,8 +18,9 @@
 `default_nettype none
 
 module snug_sequencer #(
-    parameter NEURON_FOLDS  = 1,   // passes over the vector, >= 1
-    parameter SYNAPSE_FOLDS = 1,   // beats of the vector, >= 1
+    parameter NEURON_FOLDS  = 1,   // beats out of a frame, >= 1
+    parameter PASSES        = NEURON_FOLDS,   // passes over each part of it, >= 1; divides NEURON_FOLDS
+    parameter SYNAPSE_FOLDS = 1,   // beats of a part, >= 1
     parameter CREDITS       = 2,   // places of the exit queue, >= 1
     parameter FOLD_BITS     = 1,   // bits of `fold`, >= bits of NEURON_FOLDS * SYNAPSE_FOLDS - 1
     parameter NEURON_BITS   = 1,   // bits of `neuron`, >= bits of NEURON_FOLDS - 1
@@ -44,14 +48,17 @@ module snug_sequencer #(
 
     // The same numbers at the widths of the registers they meet.
     localparam [31:0]             NEURON_WIDE  = NEURON_FOLDS - 1;
+    localparam [31:0]             PASS_WIDE    = PASSES - 1;
     localparam [31:0]             SYNAPSE_WIDE = SYNAPSE_FOLDS - 1;
     localparam [NEURON_BITS-1:0]  LAST_NEURON  = NEURON_WIDE[NEURON_BITS-1:0];
+    localparam [NEURON_BITS-1:0]  LAST_PASS    = PASS_WIDE[NEURON_BITS-1:0];
     localparam [SYNAPSE_BITS-1:0] LAST_SYNAPSE = SYNAPSE_WIDE[SYNAPSE_BITS-1:0];
 
     reg [FOLD_BITS-1:0]    fold_reg,    fold_next;
     reg [NEURON_BITS-1:0]  neuron_reg,  neuron_next;
     reg [SYNAPSE_BITS-1:0] synapse_reg, synapse_next;
-    reg                    again_reg,   again_next;   // the neuron fold is not the first
+    reg                    again_reg,   again_next;   // the neuron fold is not the first of its part
+    wire [NEURON_BITS-1:0] pass, pass_next;           // which of its part it is
     wire                   available;
 
     assign s_axis_tready = available & ~again_reg;
@@ -92,8 +99,26 @@ module snug_sequencer #(
             end
         end
 
-        again_next = (neuron_next != {NEURON_BITS{1'b0}});
+        again_next = (pass_next != {NEURON_BITS{1'b0}});
     end
+
+    generate
+        if (PASSES == NEURON_FOLDS) begin : g_whole
+            assign pass      = neuron_reg;
+            assign pass_next = neuron_next;
+        end else if (PASSES == 1) begin : g_once
+            assign pass      = {NEURON_BITS{1'b0}};
+            assign pass_next = {NEURON_BITS{1'b0}};
+        end else begin : g_parts
+            reg [NEURON_BITS-1:0] pass_reg;
+            assign pass      = pass_reg;
+            assign pass_next = !(fire & last) ? pass_reg
+                             : (pass_reg == LAST_PASS) ? {NEURON_BITS{1'b0}} : pass_reg + 1'b1;
+            always @(posedge aclk)
+                pass_reg <= aresetn ? pass_next : {NEURON_BITS{1'b0}};
+        end
+    endgenerate
+    wire unused_pass = &{1'b0, pass, LAST_PASS};
 
     always @(posedge aclk) begin
         fold_reg    <= fold_next;
@@ -133,7 +158,8 @@ module snug_sequencer #(
         if (f_live) begin
             assert (neuron_reg <= LAST_NEURON);
             assert (synapse_reg <= LAST_SYNAPSE);
-            assert (again_reg == (neuron_reg != {NEURON_BITS{1'b0}}));
+            assert (again_reg == (pass != {NEURON_BITS{1'b0}}));
+            assert ({32'd0, pass} == {32'd0, neuron_reg} % PASSES);
             assert ({32'd0, fold_reg} == {32'd0, neuron_reg} * SYNAPSE_FOLDS + {32'd0, synapse_reg});
             assert (fire == (available & (again_reg | s_axis_tvalid)));
             assert (!(replay & s_axis_tready));

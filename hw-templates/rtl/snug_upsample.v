@@ -30,6 +30,24 @@ module snug_upsample #(
     output wire [WIDTH-1:0] m_axis_tdata,
     output wire             m_axis_tvalid,
     input  wire             m_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: see docs/proof.md.
+    , output wire             f_fire       // a beat is read
+    , output wire [31:0]      f_write, f_read, f_held, f_need, f_chunk, f_sub_x, f_pixel, f_sub_y
+    , input  wire [31:0]      f_address    // any one place of the buffer, always the same
+    , output wire [WIDTH-1:0] f_word       // and what it holds
+    , output wire             f_valid      // a beat enters the exit queue
+    , output wire             f_room       // which has room for it
+    , output wire [WIDTH-1:0] f_entry   // its data
+    , output wire [31:0]      f_credits    // credits left
+    // The exit queue's beats: see snug_fifo.
+    , output wire [31:0]      f_level
+    , output wire             f_inside
+    , output wire [31:0]      f_ahead
+    , output wire [WIDTH-1:0] f_chosen
+    , output wire             f_leaves
+    , output wire             f_enters
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -162,6 +180,9 @@ module snug_upsample #(
         .take(fire),
         .available(available),
         .give(m_axis_tvalid & m_axis_tready)
+`ifdef FORMAL
+        , .f_count(f_credits)
+`endif
     );
 
     wire y_valid, queue_ready;
@@ -177,10 +198,29 @@ module snug_upsample #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level), .f_inside(f_inside), .f_ahead(f_ahead), .f_chosen(f_chosen), .f_leaves(f_leaves), .f_enters(f_enters)
+`endif
     );
 
     // A credit is a place in the queue: it is ready whenever a beat arrives.
     wire unused_queue_ready = &{1'b0, queue_ready};
+
+`ifdef FORMAL
+    assign f_fire  = fire;
+    assign f_write = {{(32-ADDR){1'b0}}, write_reg};
+    assign f_read  = {{(32-ADDR){1'b0}}, read_reg};
+    assign f_held  = {{(32-LEVEL){1'b0}}, held_reg};
+    assign f_need  = {{(32-LEVEL){1'b0}}, need_reg};
+    assign f_chunk = {{(32-CHUNK){1'b0}}, chunk_reg};
+    assign f_sub_x = {{(32-SUB_X){1'b0}}, sub_x_reg};
+    assign f_pixel = {{(32-PIXEL){1'b0}}, pixel_reg};
+    assign f_sub_y = {{(32-SUB_Y){1'b0}}, sub_y_reg};
+    assign f_word  = mem[f_address[ADDR-1:0]];
+    assign f_valid = y_valid;
+    assign f_room  = queue_ready;
+    assign f_entry = data_reg;
+`endif
 
 endmodule
 

@@ -46,6 +46,27 @@ module snug_window #(
     output wire [WIDTH-1:0] m_axis_tdata,
     output wire             m_axis_tvalid,
     input  wire             m_axis_tready
+`ifdef FORMAL
+    // For the claims, which stand in a module around this one: see docs/proof.md.
+    , output wire             f_fire       // a beat is read
+    , output wire             f_window_end // the last of its window
+    , output wire [31:0]      f_write, f_write_chunk, f_write_y, f_write_x, f_ahead_frames, f_free
+    , output wire [31:0]      f_out_y, f_out_x, f_tap_y, f_tap_x, f_chunk, f_y, f_x, f_need_y, f_need_x
+    , output wire [31:0]      f_window_y, f_window_x, f_window, f_read
+    , input  wire [31:0]      f_address    // any one place of the buffer, always the same
+    , output wire [WIDTH-1:0] f_word       // and what it holds
+    , output wire             f_valid      // a beat enters the exit queue
+    , output wire             f_room       // which has room for it
+    , output wire [WIDTH-1:0] f_entry   // its data
+    , output wire [31:0]      f_credits    // credits left
+    // The exit queue's beats: see snug_fifo.
+    , output wire [31:0]      f_level
+    , output wire             f_inside
+    , output wire [31:0]      f_ahead
+    , output wire [WIDTH-1:0] f_chosen
+    , output wire             f_leaves
+    , output wire             f_enters
+`endif
 );
 
     // Bits that hold every value from 0 to `value`, at least one.
@@ -332,6 +353,9 @@ module snug_window #(
         .take(fire),
         .available(available),
         .give(m_axis_tvalid & m_axis_tready)
+`ifdef FORMAL
+        , .f_count(f_credits)
+`endif
     );
 
     wire y_valid, queue_ready;
@@ -347,10 +371,41 @@ module snug_window #(
         .m_axis_tdata(m_axis_tdata),
         .m_axis_tvalid(m_axis_tvalid),
         .m_axis_tready(m_axis_tready)
+`ifdef FORMAL
+        , .f_level(f_level), .f_inside(f_inside), .f_ahead(f_ahead), .f_chosen(f_chosen), .f_leaves(f_leaves), .f_enters(f_enters)
+`endif
     );
 
     // A credit is a place in the queue: it is ready whenever a beat arrives.
     wire unused_queue_ready = &{1'b0, queue_ready};
+
+`ifdef FORMAL
+    assign f_fire         = fire;
+    assign f_window_end   = window_end;
+    assign f_write        = {{(32-ADDR){1'b0}}, write_reg};
+    assign f_write_chunk  = {{(32-CHUNK){1'b0}}, write_chunk_reg};
+    assign f_write_y      = {{(32-Y){1'b0}}, write_y_reg};
+    assign f_write_x      = {{(32-X){1'b0}}, write_x_reg};
+    assign f_ahead_frames = {30'd0, ahead_reg};
+    assign f_free         = {{(32-LEVEL){1'b0}}, free_reg};
+    assign f_out_y        = {{(32-OUT_Y){1'b0}}, out_y_reg};
+    assign f_out_x        = {{(32-OUT_X){1'b0}}, out_x_reg};
+    assign f_tap_y        = {{(32-TAP_Y){1'b0}}, tap_y_reg};
+    assign f_tap_x        = {{(32-TAP_X){1'b0}}, tap_x_reg};
+    assign f_chunk        = {{(32-CHUNK){1'b0}}, chunk_reg};
+    assign f_y            = {{(32-Y){1'b0}}, y_reg};
+    assign f_x            = {{(32-X){1'b0}}, x_reg};
+    assign f_need_y       = {{(32-Y){1'b0}}, need_y_reg};
+    assign f_need_x       = {{(32-X){1'b0}}, need_x_reg};
+    assign f_window_y     = {{(32-Y){1'b0}}, window_y_reg};
+    assign f_window_x     = {{(32-X){1'b0}}, window_x_reg};
+    assign f_window       = {{(32-ADDR){1'b0}}, window_reg};
+    assign f_read         = {{(32-ADDR){1'b0}}, read_reg};
+    assign f_word         = mem[f_address[ADDR-1:0]];
+    assign f_valid        = y_valid;
+    assign f_room         = queue_ready;
+    assign f_entry        = fill_reg ? FILL : data_reg;
+`endif
 
 endmodule
 

@@ -8,7 +8,7 @@ use crate::formal::{
 };
 
 /// Every template with its text, to be parsed once.
-pub(crate) const ALL: [(&str, &str); 18] = [
+pub(crate) const ALL: [(&str, &str); 24] = [
     (ProcessingElement::NAME, ProcessingElement::TEXT),
     (MatrixVector::NAME, MatrixVector::TEXT),
     (Map::NAME, Map::TEXT),
@@ -27,6 +27,12 @@ pub(crate) const ALL: [(&str, &str); 18] = [
     (IslandFormal::NAME, IslandFormal::TEXT),
     (ConnectorFormal::NAME, ConnectorFormal::TEXT),
     (TopFormal::NAME, TopFormal::TEXT),
+    (crate::FixedFormal::NAME, crate::FixedFormal::TEXT),
+    (crate::WindowFormal::NAME, crate::WindowFormal::TEXT),
+    (crate::UpsampleFormal::NAME, crate::UpsampleFormal::TEXT),
+    (crate::PoolFormal::NAME, crate::PoolFormal::TEXT),
+    (crate::AddFormal::NAME, crate::AddFormal::TEXT),
+    (crate::ConcatFormal::NAME, crate::ConcatFormal::TEXT),
 ];
 
 macro_rules! template {
@@ -217,11 +223,15 @@ pub struct MatrixVector {
     pub pe: usize,
     /// Columns in parallel.
     pub simd: usize,
-    /// Passes over the vector.
+    /// Beats out of a vector.
     pub neuron_folds: usize,
-    /// Beats of the vector.
+    /// Passes over each part of the vector, which is one part if there are as many as neuron folds.
+    pub passes: usize,
+    /// Parts of the vector.
+    pub parts: usize,
+    /// Beats of a part.
     pub synapse_folds: usize,
-    /// Their product.
+    /// Cycles of a vector.
     pub cycles: usize,
     /// Cycles from the last beat in to the queue.
     pub pipeline: usize,

@@ -27,6 +27,17 @@ pub struct FormalTable {
     pub words: String,
 }
 
+/// Vectors of a module that leave as one, because the reader takes an image as one vector.
+#[derive(Clone, Debug, Serialize)]
+pub struct FormalVectors {
+    /// How many; 1 where nothing is joined.
+    pub vectors: usize,
+    /// Bits that count them.
+    pub bits: usize,
+    /// Beats of each.
+    pub beats: usize,
+}
+
 /// `stream_range_formal.v.tera`: which codes a stream may carry.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamRange {
@@ -271,12 +282,20 @@ pub struct UnitFormal {
     pub neuron_bits: usize,
     /// Bits of the synapse fold.
     pub synapse_bits: usize,
-    /// Passes over the vector.
+    /// Beats out of a vector.
     pub neuron_folds: usize,
-    /// Beats of the vector.
+    /// Passes over each part of the vector, which is one part if there are as many as neuron folds.
+    pub passes: usize,
+    /// Beats of a part.
     pub synapse_folds: usize,
     /// Their numbers.
     pub words: Vec<usize>,
+    /// Bits of the number of a beat of the vector.
+    pub beat_bits: usize,
+    /// Of a vector in parts, for each fold: the beat of the stream that comes next.
+    pub taken: String,
+    /// And the first beat of its part.
+    pub part: String,
     /// Adder levels.
     pub levels: usize,
     /// Threshold stages.
@@ -313,6 +332,8 @@ pub struct UnitFormal {
     pub value: usize,
     /// Cycles from a producing fold to the queue.
     pub pipeline: usize,
+    /// Vectors that leave as one.
+    pub joined: FormalVectors,
 }
 
 /// `island_formal.v.tera`: the claims of an input map or a label selector.
@@ -340,6 +361,8 @@ pub struct IslandFormal {
     pub claims: Vec<String>,
     /// What the claims need.
     pub lines: Vec<String>,
+    /// Vectors that leave as one.
+    pub joined: FormalVectors,
 }
 
 /// `connector_formal.v.tera`: the claims of a fixed module between two streams.
@@ -387,6 +410,8 @@ pub struct ConnectorFormal {
     pub unit_range: String,
     /// Whether they exclude a code.
     pub ranges: bool,
+    /// Vectors that leave as one.
+    pub joined: FormalVectors,
 }
 
 /// `top_formal.v.tera`: the claims of the top module.

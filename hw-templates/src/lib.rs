@@ -7,12 +7,14 @@ mod array;
 mod context;
 mod fixed;
 mod formal;
+mod formal_fixed;
 mod heap;
 
 pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
 pub use fixed::{FIXED, Fixed, XC7};
 pub use formal::*;
+pub use formal_fixed::*;
 pub use heap::{HeapDelay, HeapRow, HeapSum};
 
 use serde::Serialize;

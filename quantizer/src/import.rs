@@ -39,6 +39,7 @@ pub mod resize;
 pub mod shape;
 pub mod signal;
 pub mod solve;
+pub mod sum;
 pub mod trunc;
 pub mod verify;
 pub mod walk;

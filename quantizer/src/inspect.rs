@@ -122,6 +122,8 @@ pub enum Kind {
     Add,
     /// Channels one after the other.
     Concat,
+    /// Codes by look-up.
+    Table,
     /// Larger by nearest neighbours.
     Upsample,
     /// Channels become places.
@@ -244,6 +246,7 @@ fn row(network: &Network, layer: &Layer, matrix: Option<MatrixLayer<'_>>, bounds
             let terms: Vec<_> = add.coefficients.iter().copied().zip(inputs()).collect();
             (Kind::Add, None, Some(sum(&terms)))
         }
+        Op::Table(_) => (Kind::Table, None, None),
         Op::Concat => (Kind::Concat, None, None),
         Op::Upsample(_) => (Kind::Upsample, None, None),
         Op::DepthToSpace(_) => (Kind::DepthToSpace, None, None),

@@ -5,7 +5,7 @@
 
 mod matrix;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::{DataType, Range};
@@ -116,6 +116,8 @@ pub enum Op {
     SumPool(Window),
     /// `y[c, p] = sum over inputs i of coefficients[i] * x_i[c, p]`; two or more inputs of one shape.
     Add(Add),
+    /// Requantization by look-up, channel by channel; shapes equal. For what is no step function of a sum.
+    Table(Table),
     /// Channels of all inputs one after the other; equal heights and widths.
     Concat,
     /// `y[c, i, j] = x[c, i / factor[0], j / factor[1]]`: nearest neighbour, by whole factors.
@@ -224,6 +226,36 @@ impl Threshold {
     /// The step function of channel `c`.
     pub fn channel(&self, c: usize) -> &Steps {
         if self.channels.len() == 1 { &self.channels[0] } else { &self.channels[c] }
+    }
+}
+
+/// Requantization by look-up: `y = codes[c, x - first]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The smallest input that has an entry.
+    pub first: i64,
+    /// A row of codes for each channel (`shape[0]` of them), or a single one for all; every input that can be reached has an entry.
+    pub codes: Array2<i64>,
+}
+
+impl Table {
+    /// The codes of channel `c`.
+    pub fn row(&self, c: usize) -> ArrayView1<'_, i64> {
+        self.codes.row(if self.codes.nrows() == 1 { 0 } else { c })
+    }
+
+    /// The code of `x` in channel `c`; `None` where it has no entry.
+    pub fn apply(&self, c: usize, x: i64) -> Option<i64> {
+        self.row(c).get(usize::try_from(x.checked_sub(self.first)?).ok()?).copied()
+    }
+
+    /// The codes that inputs in `range` reach; `None` where one has no entry.
+    pub fn range(&self, c: usize, range: Range) -> Option<Range> {
+        let from = usize::try_from(range.lo.checked_sub(self.first)?).ok()?;
+        let to = usize::try_from(range.hi.checked_sub(self.first)?).ok()?;
+        let row = self.row(c);
+        let reached = row.iter().skip(from).take(to.checked_sub(from)?.checked_add(1)?);
+        (to < row.len()).then(|| reached.map(|&code| Range::new(code, code)).reduce(Range::hull)).flatten()
     }
 }
 

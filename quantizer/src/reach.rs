@@ -47,6 +47,7 @@ pub fn output_ranges(op: &Op, inputs: &[&Tensor]) -> Option<Vec<Range>> {
             };
             input.ranges.iter().enumerate().map(channel).collect()
         }
+        Op::Table(table) => input.ranges.iter().enumerate().map(|(c, &range)| table.range(c, range)).collect(),
         Op::Conv(conv) => convolution(conv, input),
         Op::SumPool(window) => sums(window, input),
         Op::Add(add) => (0..input.ranges.len())
@@ -105,7 +106,7 @@ fn within_limit(ends: Ends) -> Option<Range> {
 /// have [`accumulator_type`].
 pub fn output_type(op: &Op, inputs: &[&Tensor], ranges: &[Range]) -> Option<DataType> {
     match op {
-        Op::Threshold(_) => None,
+        Op::Threshold(_) | Op::Table(_) => None,
         Op::Dense(_) | Op::Conv(_) | Op::SumPool(_) | Op::Add(_) => accumulator_type(ranges),
         Op::Flatten | Op::MaxPool(_) | Op::Upsample(_) | Op::DepthToSpace(_) | Op::Concat => {
             let first = inputs.first()?.datatype;

@@ -33,6 +33,14 @@ pub fn output_shape(op: &Op, inputs: &[&[usize]]) -> Result<Vec<usize>, String> 
                 None => Err("a threshold needs channels".to_owned()),
             }
         }
+        Op::Table(table) => {
+            let functions = table.codes.nrows();
+            match shape.first() {
+                Some(&channels) if functions == 1 || functions == channels => Ok(shape.to_vec()),
+                Some(channels) => Err(format!("{functions} tables for {channels} channels")),
+                None => Err("a table needs channels".to_owned()),
+            }
+        }
         Op::Conv(conv) => convolution(conv, shape),
         Op::MaxPool(window) => {
             let (_, size) = of_image(shape)?;

@@ -13,7 +13,7 @@ use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps,
 use crate::reach::{elements, output_ranges, output_type};
 use crate::shape::output_shape;
 
-pub use conv::conv_network;
+pub use conv::{conv_network, grouped_network};
 pub use reference::{assert_promises, evaluate, evaluate_with};
 pub use resnet::resnet18;
 
@@ -283,6 +283,7 @@ fn push_behind(network: &mut Network, name: &str, op: Op, inputs: &[TensorId], c
         Op::MaxPool(_) => "MaxPool",
         Op::SumPool(_) => "AveragePool",
         Op::Add(_) => "Add",
+        Op::Table(_) => "Quant",
         Op::Concat => "Concat",
         Op::Upsample(_) => "Resize",
         Op::DepthToSpace(_) => "DepthToSpace",

@@ -5,7 +5,7 @@ mod invalid;
 use std::collections::HashSet;
 
 use crate::datatype::{DataType, Range, Signedness};
-use crate::network::{Add, Layer, MatrixLayer, Network, Op, Steps, Tensor, TensorId, Threshold};
+use crate::network::{Add, Layer, MatrixLayer, Network, Op, Steps, Table, Tensor, TensorId, Threshold};
 use crate::reach::{MAX_ACCUMULATOR_BITS, elements, output_ranges, output_type};
 use crate::shape::output_shape;
 
@@ -108,6 +108,7 @@ impl Check<'_> {
             if self.found.len() == before {
                 match &layer.op {
                     Op::Threshold(threshold) => self.threshold(layer, threshold, inputs[0], output),
+                    Op::Table(table) => self.table(layer, table, inputs[0], output),
                     Op::Add(add) => self.coefficients(layer, add),
                     _ => {}
                 }
@@ -156,6 +157,19 @@ impl Check<'_> {
     fn coefficients(&mut self, layer: &Layer, add: &Add) {
         if let Some(input) = add.coefficients.iter().position(|&k| k == 0) {
             self.found.push(Invalid::Coefficient { layer: layer.name.clone(), input });
+        }
+    }
+
+    fn table(&mut self, layer: &Layer, table: &Table, input: &Tensor, output: &Tensor) {
+        for (channel, &range) in input.ranges.iter().enumerate() {
+            let what = match table.range(channel, range) {
+                None => format!("some input in {range} has no entry in its table"),
+                Some(_) => match table.row(channel).iter().find(|&&code| !output.datatype.holds(code)) {
+                    Some(code) => format!("its table holds {code}, which is no code of {}", output.datatype),
+                    None => continue,
+                },
+            };
+            self.found.push(Invalid::Steps { layer: layer.name.clone(), channel, what });
         }
     }
 

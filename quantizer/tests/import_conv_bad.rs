@@ -192,7 +192,7 @@ fn residuals_that_disagree() {
     );
     assert_eq!(
         blocked(&branches([0.5, 0.312_345], [1, 1], "Add", vec![])),
-        "node 'Add_t7' (Add): the scales of its branches have no common grid: branch 0 ('t3') has 0.5, branch 1 ('t6') has 0.3123449981212616"
+        "node 't7' (output): it reads 'Add_t7' (Add): the scales of its branches have no common grid: branch 0 ('t3') has 0.5, branch 1 ('t6') has 0.3123449981212616, and no quantizer follows"
     );
     of(&branches([0.5, 0.75], [1, 1], "Sub", vec![])).unwrap();
     assert_eq!(

@@ -57,23 +57,26 @@ struct Window {
 }
 
 impl Window {
-    fn random(rng: &mut Random, image: &Image, padded: bool) -> Self {
+    /// Of a line, which has one axis, the vertical side reads its one place.
+    fn random(rng: &mut Random, image: &Image, padded: bool, line: bool) -> Self {
         let mut side = |size: usize| {
             let k = rng.within(1, 3.min(size as i64));
             let d = if (k - 1) * 2 < size as i64 { rng.within(1, 2) } else { 1 };
             let pad = |rng: &mut Random| if padded { rng.within(0, (k - 1) * d) } else { 0 };
             (k, rng.within(1, 3), d, pad(rng), pad(rng))
         };
-        let (v, h) = (side(image.h), side(image.w));
+        let (v, h) = (if line { (1, 1, 1, 0, 0) } else { side(image.h) }, side(image.w));
         Window { k: [v.0, h.0], s: [v.1, h.1], d: [v.2, h.2], p: [v.3, h.3, v.4, h.4] }
     }
 
-    fn attributes(&self) -> Vec<AttributeProto> {
+    fn attributes(&self, line: bool) -> Vec<AttributeProto> {
+        let from = usize::from(line);
+        let pads = if line { vec![self.p[1], self.p[3]] } else { self.p.to_vec() };
         vec![
-            ints_attribute("kernel_shape", &self.k),
-            ints_attribute("strides", &self.s),
-            ints_attribute("dilations", &self.d),
-            ints_attribute("pads", &self.p),
+            ints_attribute("kernel_shape", &self.k[from..]),
+            ints_attribute("strides", &self.s[from..]),
+            ints_attribute("dilations", &self.d[from..]),
+            ints_attribute("pads", &pads),
         ]
     }
 
@@ -107,6 +110,8 @@ struct Graph {
     s: Sequence,
     rng: Random,
     x: Image,
+    /// The image has one axis.
+    line: bool,
     /// Since the last quantizer nothing but affine functions, all channels alike.
     quantized: bool,
     /// Code 0 may not be 0.
@@ -153,11 +158,15 @@ impl Graph {
         if !self.quantized {
             self.quant();
         }
-        let mut window = Window::random(&mut self.rng, &self.x, !self.shifted);
+        let mut window = Window::random(&mut self.rng, &self.x, !self.shifted, self.line);
         if self.rng.one_in(3) && !self.shifted && window.p.iter().any(|&p| p > 0) {
             // The padding as a node of its own.
             let [top, left, bottom, right] = window.p;
-            let pads = self.s.constant(ints("", &[8], &[0, 0, top, left, 0, 0, bottom, right]));
+            let pads = if self.line {
+                self.s.constant(ints("", &[6], &[0, 0, left, 0, 0, right]))
+            } else {
+                self.s.constant(ints("", &[8], &[0, 0, top, left, 0, 0, bottom, right]))
+            };
             self.node("Pad", &["@", &pads], vec![]);
             let (h, w) = (self.x.h + (top + bottom) as usize, self.x.w + (left + right) as usize);
             let x = &self.x;
@@ -173,13 +182,25 @@ impl Graph {
         let weights: Vec<f32> =
             codes.iter().enumerate().map(|(n, &c)| c as f32 * scales[n / (each * places)]).collect();
         let dims = [rows as i64, each as i64, window.k[0], window.k[1]];
-        let spec = QuantSpec { scale: &scales, scale_shape: &[rows as i64, 1, 1, 1], ..QuantSpec::new(2, true, &1.0) };
+        let dims = if self.line { vec![dims[0], dims[1], dims[3]] } else { dims.to_vec() };
+        let scale_shape: Vec<i64> = (0..dims.len()).map(|a| if a == 0 { rows as i64 } else { 1 }).collect();
+        let spec = QuantSpec { scale: &scales, scale_shape: &scale_shape, ..QuantSpec::new(2, true, &1.0) };
         let last = self.s.last().to_string();
         let w = self.s.weights(&dims, &weights, spec);
+        for (form, is) in [
+            ("depthwise", groups > 1 && groups == self.x.c),
+            ("grouped", groups > 1 && groups < self.x.c),
+            ("dilated", (0..2).any(|a| window.k[a] > 1 && window.d[a] > 1)),
+            ("strided", window.s != [1, 1]),
+            ("pointwise", window.k == [1, 1]),
+            ("one axis", self.line),
+        ] {
+            *self.used.entry(form).or_default() += usize::from(is);
+        }
         let bias: Vec<f32> = (0..rows).map(|_| self.dyadic(true)).collect();
         let b = self.s.floats(&[rows as i64], &bias);
         let with_bias = self.rng.one_in(2);
-        let mut attributes = window.attributes();
+        let mut attributes = window.attributes(self.line);
         attributes.push(int("group", groups as i64));
         let inputs = [last.as_str(), &w, &b];
         self.node("Conv", &inputs[..if with_bias { 3 } else { 2 }], attributes);
@@ -196,7 +217,7 @@ impl Graph {
     }
 
     fn max_pool(&mut self) {
-        let window = Window::random(&mut self.rng, &self.x, true);
+        let window = Window::random(&mut self.rng, &self.x, true, self.line);
         // Some windows of a dilated kernel may read padding alone.
         let ceil = self.rng.one_in(2);
         let [h, w] = window.size(&self.x, ceil);
@@ -208,7 +229,7 @@ impl Graph {
         let pooled = Image::build(x.c, h, w, |c, i, j| {
             window.read(x, c, i, j).filter_map(|(_, v)| v).fold(f64::NEG_INFINITY, f64::max)
         });
-        let mut attributes = window.attributes();
+        let mut attributes = window.attributes(self.line);
         attributes.push(int("ceil_mode", i64::from(ceil)));
         self.node("MaxPool", &["@"], attributes);
         self.x = pooled;
@@ -220,11 +241,11 @@ impl Graph {
         if !self.quantized {
             self.quant();
         }
-        let mut window = Window::random(&mut self.rng, &self.x, !self.shifted);
+        let mut window = Window::random(&mut self.rng, &self.x, !self.shifted, self.line);
         // Dyadic divisors.
         window.k = window.k.map(|k| k.min(2));
         window.p = [0, 1, 2, 3].map(|a: usize| window.p[a].min((window.k[a % 2] - 1) * window.d[a % 2]));
-        let mut attributes = window.attributes();
+        let mut attributes = window.attributes(self.line);
         attributes.push(int("count_include_pad", 1));
         self.node("AveragePool", &["@"], attributes);
         let (x, [h, w]) = (&self.x, window.size(&self.x, false));
@@ -235,12 +256,28 @@ impl Graph {
         self.pooled = false;
     }
 
+    /// The mean of the whole image, where its places are a power of two.
+    fn global_average(&mut self) {
+        let places = self.x.h * self.x.w;
+        if !places.is_power_of_two() || places == 1 {
+            return;
+        }
+        if !self.quantized {
+            self.quant();
+        }
+        self.node("GlobalAveragePool", &["@"], vec![]);
+        let x = &self.x;
+        let each = |c: usize| x.v[c * places..(c + 1) * places].iter().sum::<f64>() / places as f64;
+        self.x = Image::build(x.c, 1, 1, |c, _, _| each(c));
+        (self.quantized, self.pooled) = (false, false);
+    }
+
     fn affine(&mut self) {
         // Behind a MaxPool of what is not quantized a falling function has no integers.
         let falling = self.quantized || !self.pooled;
         let (mul, add) = (self.per_channel(falling), self.per_channel(true));
-        let dims = [1, self.x.c as i64, 1, 1];
-        self.s.with("Mul", &dims, &mul);
+        let dims = &[1, self.x.c as i64, 1, 1][..if self.line { 3 } else { 4 }];
+        self.s.with("Mul", dims, &mul);
         self.x = self.x.map(|c, v| v * f64::from(mul[c]));
         self.uneven = true;
         if mul.iter().any(|&m| m < 0.0) {
@@ -248,7 +285,7 @@ impl Graph {
             (self.fallen, self.pooled) = (true, false);
         }
         if self.rng.one_in(2) {
-            self.s.with("Add", &dims, &add);
+            self.s.with("Add", dims, &add);
             self.x = self.x.map(|c, v| v + f64::from(add[c]));
             self.shifted = true;
         }
@@ -261,11 +298,15 @@ impl Graph {
     }
 
     fn upsample(&mut self) {
-        let f = [self.rng.size(1, 2), self.rng.size(1, 3)];
+        let f = [if self.line { 1 } else { self.rng.size(1, 2) }, self.rng.size(1, 3)];
         if self.x.h * f[0] > 12 || self.x.w * f[1] > 12 {
             return;
         }
-        let scales = self.s.floats(&[4], &[1.0, 1.0, f[0] as f32, f[1] as f32]);
+        let scales = if self.line {
+            self.s.floats(&[3], &[1.0, 1.0, f[1] as f32])
+        } else {
+            self.s.floats(&[4], &[1.0, 1.0, f[0] as f32, f[1] as f32])
+        };
         let modes = vec![text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor")];
         self.node("Resize", &["@", "", &scales], modes);
         let x = &self.x;
@@ -274,7 +315,7 @@ impl Graph {
     }
 
     fn depth_to_space(&mut self) {
-        if !self.x.c.is_multiple_of(4) || self.x.h * 2 > 12 || self.x.w * 2 > 12 {
+        if self.line || !self.x.c.is_multiple_of(4) || self.x.h * 2 > 12 || self.x.w * 2 > 12 {
             return;
         }
         let crd = self.rng.one_in(2);
@@ -330,17 +371,32 @@ impl Graph {
 /// One random graph: imports, is valid, verified, and computes what its nodes do.
 fn check(seed: u64) -> HashMap<&'static str, usize> {
     let mut rng = Random::new(seed);
-    let (c, h, w) = (rng.size(1, 4), rng.size(3, 9), rng.size(3, 9));
+    let line = rng.one_in(5);
+    let (c, h, w) = (rng.size(1, 4), if line { 1 } else { rng.size(3, 9) }, rng.size(3, 9));
     let codes: Vec<i64> = (0..c * h * w).map(|_| rng.within(0, 15)).collect();
-    let mut s = Sequence::new(&[1, c as i64, h as i64, w as i64]);
+    let shape = |c: usize, h: usize, w: usize| {
+        if line { vec![1, c as i64, w as i64] } else { vec![1, c as i64, h as i64, w as i64] }
+    };
+    let mut s = Sequence::new(&shape(c, h, w));
     s.quant(QuantSpec::new(4, false, &0.5));
     let x = Image { c, h, w, v: codes.iter().map(|&n| n as f64 * 0.5).collect() };
     let kept = vec![(s.last().to_string(), x.clone())];
     let used = HashMap::new();
-    let mut g =
-        Graph { s, rng, x, quantized: true, shifted: false, fallen: false, pooled: false, uneven: false, kept, used };
+    let mut g = Graph {
+        s,
+        rng,
+        x,
+        line,
+        quantized: true,
+        shifted: false,
+        fallen: false,
+        pooled: false,
+        uneven: false,
+        kept,
+        used,
+    };
     for _ in 0..g.rng.size(2, 9) {
-        match g.rng.size(0, 9) {
+        match g.rng.size(0, 10) {
             0 | 1 => g.conv(),
             2 => g.max_pool(),
             3 => g.average(),
@@ -349,6 +405,7 @@ fn check(seed: u64) -> HashMap<&'static str, usize> {
             6 => g.upsample(),
             7 => g.depth_to_space(),
             8 => g.join(),
+            9 => g.global_average(),
             _ => g.trunc(),
         }
         // Sums of many places grow; small codes keep everything quick.
@@ -363,7 +420,7 @@ fn check(seed: u64) -> HashMap<&'static str, usize> {
     if g.rng.one_in(2) && (g.quantized || !g.uneven) {
         g.depth_to_space();
     }
-    let dims = [1, g.x.c as i64, g.x.h as i64, g.x.w as i64];
+    let dims = shape(g.x.c, g.x.h, g.x.w);
     let bytes = encode(&g.s.model(&dims));
     let file = file::decode(&bytes, format!("random-{seed}.onnx"), PathBuf::new()).unwrap();
     let imported = import_file(&file, &ImportOptions::default()).unwrap_or_else(|e| panic!("{seed}: {e}"));
@@ -397,9 +454,10 @@ fn random_graphs_mean_what_their_nodes_compute() {
         }
     }
     eprintln!("{used:?}");
-    for op in
-        ["Conv", "MaxPool", "AveragePool", "Relu", "Resize", "DepthToSpace", "Add", "Sub", "Concat", "Trunc", "Pad"]
-    {
+    let operators =
+        "Conv MaxPool AveragePool GlobalAveragePool Relu Resize DepthToSpace Add Sub Concat Trunc Pad".split(' ');
+    let forms = ["depthwise", "grouped", "dilated", "strided", "pointwise", "one axis"];
+    for op in operators.chain(forms) {
         assert!(used.get(op).is_some_and(|&n| n >= 20), "{op}: {used:?}");
     }
 }

@@ -11,7 +11,7 @@ mod threshold;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use quantizer::datatype::DataType;
-use quantizer::network::{LabelGrid, Network, Op, Scale, TensorId, image};
+use quantizer::network::{LabelGrid, Network, Op, Scale, Table, TensorId, image};
 use quantizer::reach::elements;
 use quantizer::validate::Invalid;
 use thiserror::Error;
@@ -96,6 +96,8 @@ enum Kernel {
     Convolution(Convolution),
     Pool(Pool),
     Add(Vec<i64>),
+    /// Of so many channels.
+    Table(Table, usize),
     Concat,
     /// The element of the input for each element of the output.
     Gather(Vec<usize>),
@@ -112,6 +114,7 @@ impl Kernel {
             Kernel::Convolution(convolution) => convolution.apply(input),
             Kernel::Pool(pool) => pool.apply(input),
             Kernel::Add(coefficients) => patches::add(coefficients, inputs),
+            Kernel::Table(table, channels) => patches::looked_up(table, input, *channels),
             Kernel::Concat => patches::concat(inputs),
             Kernel::Gather(sources) => patches::gather(sources, input),
         }
@@ -138,6 +141,7 @@ impl<'a> Golden<'a> {
                 Op::MaxPool(window) => Kernel::Pool(Pool::new(window, true, input, output)),
                 Op::SumPool(window) => Kernel::Pool(Pool::new(window, false, input, output)),
                 Op::Add(add) => Kernel::Add(add.coefficients.clone()),
+                Op::Table(table) => Kernel::Table(table.clone(), input.ranges.len()),
                 Op::Concat => Kernel::Concat,
                 Op::Upsample(factor) => Kernel::Gather(patches::upsampled(channels, size, *factor)),
                 Op::DepthToSpace(to) => Kernel::Gather(patches::from_depth(*to, channels, size)),

@@ -5,6 +5,7 @@
 
 pub mod cover;
 pub mod intervals;
+mod module;
 pub mod pairing;
 pub mod script;
 
@@ -14,14 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::tools::{Found, ToolError};
-use script::{Job, Kind};
+pub use module::{Counterexample, Module};
+use script::Job;
 
 /// What is known of a module, or of a whole accelerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +38,7 @@ pub enum Verdict {
 }
 
 /// How to prove.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Yosys processes at once.
     pub jobs: usize,
@@ -46,41 +48,8 @@ pub struct Options {
     pub work: PathBuf,
     /// Only this module.
     pub module: Option<String>,
-}
-
-/// The verdict on one module.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Module {
-    /// Module name.
-    pub name: String,
-    /// What came out.
-    pub verdict: Verdict,
-    /// Wall-clock time of the run that found it.
-    pub seconds: f64,
-    /// SHA-256 of tool version, script and every file that it reads.
-    pub key: String,
-    /// Why it is not proved.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// Whether an earlier run found it.
-    #[serde(skip, default)]
-    pub cached: bool,
-    /// The run that breaks a claim, if one was found.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub counterexample: Option<Counterexample>,
-}
-
-/// A run that breaks a claim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Counterexample {
-    /// Module.
-    pub module: String,
-    /// The claims that are 0 in its last step, where they have names.
-    pub claims: Vec<String>,
-    /// Signals by name: their value in each step, in binary.
-    pub signals: BTreeMap<String, Vec<String>>,
-    /// The same as a waveform.
-    pub waves: PathBuf,
+    /// Inputs for the cover runs of processing elements ([`cover::witnesses`]); an element without any is not proved.
+    pub witnesses: BTreeMap<String, cover::Witness>,
 }
 
 /// What a whole run found.
@@ -158,7 +127,7 @@ pub fn prove(
         for _ in 0..options.jobs.clamp(1, jobs.len()) {
             scope.spawn(|| {
                 while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = one(yosys, folder, &texts, &jobs[index], options);
+                    let result = module::one(yosys, folder, &texts, &jobs[index], options);
                     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Ok(module) = &result {
                         done(module, found.len() + 1, jobs.len());
@@ -181,154 +150,17 @@ pub fn prove(
     })
 }
 
-fn one(
-    yosys: &Found,
-    folder: &Path,
-    texts: &BTreeMap<String, String>,
-    job: &Job,
-    options: &Options,
-) -> Result<Module, ProveError> {
-    let Scripts { proof, cover, key } = Scripts::of(yosys, texts, job);
-    let kept = options.work.join(format!("{}.json", job.module));
-    if let Some(mut module) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Module>(&b).ok())
-        && module.key == key
-        && module.verdict != Verdict::Unknown
-    {
-        module.cached = true;
-        return Ok(module);
-    }
-    let start = Instant::now();
-    let left = || options.timeout.saturating_sub(start.elapsed());
-    let mut module = Module {
-        name: job.module.clone(),
-        verdict: Verdict::Unknown,
-        seconds: 0.0,
-        key,
-        reason: None,
-        cached: false,
-        counterexample: None,
-    };
-    let log = run(yosys, folder, &proof, left())?;
-    module.verdict = log.as_deref().map_or(Verdict::Unknown, verdict);
-    if let (Verdict::Proved, Some(cover)) = (module.verdict, &cover) {
-        let log = match run(yosys, folder, cover, left()) {
-            // The same design was proved: what the script misses is a wire that never changes, and was optimised away.
-            Err(ProveError::Tool(ToolError::Crashed { .. })) => None,
-            log => log?,
-        };
-        if !log.as_deref().is_some_and(cover::reached) {
-            module.verdict = Verdict::Unknown;
-            module.reason = Some("its claims hold, but no run to both ends of its accumulator was found".to_owned());
-        }
-    } else if module.verdict != Verdict::Proved {
-        // Induction may start where no run leads: a counterexample is one from the beginning.
-        let waves = options.work.join(format!("{}.vcd", job.module));
-        let path = std::path::absolute(&waves).map_err(file(&waves))?;
-        let path = path.to_str().filter(|p| !p.contains(['"', '\n'])).ok_or_else(|| ProveError::Path(waves.clone()))?;
-        let log = run(yosys, folder, &job.search(path), left())?;
-        module.verdict = Verdict::Unknown;
-        match log.as_deref().map(verdict) {
-            Some(Verdict::Refuted) => {
-                let signals = signals(log.as_deref().unwrap_or_default());
-                let claims = if job.kind == Kind::Element { broken(&signals) } else { Vec::new() };
-                let named = if claims.is_empty() { "a claim".to_owned() } else { claims.join(", ") };
-                module.verdict = Verdict::Refuted;
-                module.reason = Some(format!("a run breaks {named}"));
-                module.counterexample = Some(Counterexample { module: job.module.clone(), claims, signals, waves });
-            }
-            None => module.reason = Some(format!("stopped after {} s", options.timeout.as_secs())),
-            _ => module.reason = Some("induction fails, and no run that breaks a claim was found".to_owned()),
-        }
-    }
-    module.seconds = start.elapsed().as_secs_f64();
-    let text = serde_json::to_string(&module).unwrap_or_default();
-    fs::write(&kept, text).map_err(file(&kept))?;
-    Ok(module)
-}
-
-/// What is run for a module, and the name of its result.
-struct Scripts {
-    proof: String,
-    cover: Option<String>,
-    key: String,
-}
-
-impl Scripts {
-    fn of(yosys: &Found, texts: &BTreeMap<String, String>, job: &Job) -> Self {
-        let proof = job.proof(false);
-        let text =
-            texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str());
-        let cover = text.and_then(|text| cover::script(job, text));
-        let parts = [yosys.banner.as_str(), &proof, cover.as_deref().unwrap_or_default()].into_iter();
-        let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
-        Scripts { proof, cover, key }
-    }
-}
-
 /// The results that `work` holds of the modules of `texts` (file name to Verilog), in their order; none where a module has none, or where it
-/// was found for other Verilog, with other claims or by another Yosys. Empty if none has any.
-pub fn kept(yosys: &Found, texts: &BTreeMap<String, String>, work: &Path) -> Vec<Option<Module>> {
-    let result = |job: &Job| {
-        let bytes = fs::read(work.join(format!("{}.json", job.module))).ok()?;
-        let module: Module = serde_json::from_slice(&bytes).ok()?;
-        (module.key == Scripts::of(yosys, texts, job).key).then_some(module)
-    };
-    let all: Vec<Option<Module>> = script::jobs(texts).iter().map(result).collect();
+/// was found for other Verilog, with other claims, for other witnesses or by another Yosys. Empty if none has any.
+pub fn kept(
+    yosys: &Found,
+    texts: &BTreeMap<String, String>,
+    witnesses: &BTreeMap<String, cover::Witness>,
+    work: &Path,
+) -> Vec<Option<Module>> {
+    let jobs = script::jobs(texts);
+    let all: Vec<Option<Module>> = jobs.iter().map(|job| module::kept(yosys, texts, witnesses, job, work)).collect();
     if all.iter().all(Option::is_none) { Vec::new() } else { all }
-}
-
-/// The log of a script, or nothing where the time was up.
-fn run(yosys: &Found, folder: &Path, script: &str, limit: Duration) -> Result<Option<String>, ProveError> {
-    if limit.is_zero() {
-        return Ok(None);
-    }
-    let work = tempfile::tempdir().map_err(file(&std::env::temp_dir()))?;
-    let path = work.path().join("prove.ys");
-    fs::write(&path, script).map_err(file(&path))?;
-    match yosys.command().args(["-Q", "-T"]).arg("-s").arg(&path).folder(folder).timeout(limit).output() {
-        Ok(output) => Ok(Some(output.stdout)),
-        Err(ToolError::TimedOut { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What the log of `sat` says. A run without a claim proves nothing.
-fn verdict(log: &str) -> Verdict {
-    if !log.contains("Import proof for assert:") {
-        Verdict::Unknown
-    } else if log.contains("Induction step proven: SUCCESS!") {
-        Verdict::Proved
-    } else if log.contains("model found for base case: FAIL!") {
-        Verdict::Refuted
-    } else {
-        Verdict::Unknown
-    }
-}
-
-/// The signals of the model that `sat` prints: `<time> \<name> <decimal> <hexadecimal> <binary>`.
-fn signals(log: &str) -> BTreeMap<String, Vec<String>> {
-    let mut signals: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in log.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let [time, name, _, _, bits] = words[..]
-            && time.parse::<u32>().is_ok()
-            && let Some(name) = name.strip_prefix('\\')
-        {
-            signals.entry(name.to_owned()).or_default().push(bits.to_owned());
-        }
-    }
-    signals
-}
-
-/// The named claims of a processing element that are 0 at the end.
-fn broken(signals: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let claim = |n: &str| {
-        n.starts_with("level")
-            || n.starts_with("stage")
-            || ["sum_exact", "sum_range", "out_range", "f_weights"].contains(&n)
-    };
-    let zero = |v: &[String]| v.last().is_some_and(|v| v == "0");
-    signals.iter().filter(|(n, v)| claim(n) && zero(v)).map(|(n, _)| n.clone()).collect()
 }
 
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {

@@ -6,7 +6,7 @@ use generator::dataflow::{Dataflow, Output};
 use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower};
 use ndarray::Array2;
-use quantizer::network::Network;
+use quantizer::network::{Network, Op};
 use quantizer::testing::{Limits, conv_network, evaluate, inputs};
 use sim::cosim::{CompileOptions, Compiled, difference};
 use sim::cycle;
@@ -98,9 +98,12 @@ fn random_networks_are_cycle_exact() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    for seed in 0..5u64 {
-        let network = conv_network(seed + 1000, LIMITS);
-        let Some(dataflow) = design(&network, seed) else { continue };
+    // Some, and one with a table of codes.
+    let looked_up = |seed: &u64| conv_network(*seed, LIMITS).layers.iter().any(|l| matches!(l.op, Op::Table(_)));
+    let table = (2000..4000u64).find(looked_up).unwrap();
+    for seed in (1000..1004u64).chain([table]) {
+        let network = conv_network(seed, LIMITS);
+        let Some(dataflow) = design(&network, seed % 1000) else { continue };
         let x = inputs(&network, seed, 3);
         let options = CompileOptions { monitor: true, jobs: 2, ..Default::default() };
         let compiled = Compiled::new(&tool, &dataflow, &folder.path().join(seed.to_string()), options).unwrap();

@@ -52,7 +52,8 @@ fn proved(
         names.push(file.name);
     }
     let module = module.map(str::to_owned);
-    let options = Options { jobs: 2, timeout: Duration::from_secs(300), work: folder.join("proof"), module };
+    let witnesses = sim::prove::cover::witnesses(&serde_json::to_value(design).unwrap()).unwrap();
+    let options = Options { jobs: 2, timeout: Duration::from_secs(300), work: folder.join("proof"), module, witnesses };
     prove(yosys, folder, &names, &options, &|_, _, _| {}).unwrap()
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use generator::dataflow::Output;
-use generator::folding::{FoldingRequest, resolve};
+use generator::folding::{FoldingRequest, resolve, unrolled};
 
 use crate::error::Error;
-use crate::folding::{FoldingArgs, unrolled};
+use crate::folding::FoldingArgs;
 use crate::model::Model;
 
 /// What every point of a sweep can be built with.
@@ -55,7 +55,11 @@ fn request(name: &str, args: &FoldingArgs, model: &Model) -> Result<FoldingReque
     };
     match name.split_once('=') {
         None if name == "default" => return Ok(FoldingRequest::Default),
-        None if name == "unrolled" => return Ok(FoldingRequest::Layers(unrolled(&model.network))),
+        None if name == "unrolled" => {
+            let layers = model.network.matrix_layers().map(|m| m.layer.name.clone());
+            let whole = |name: String| unrolled(&model.network, &name).map(|folding| (name, folding));
+            return Ok(FoldingRequest::Layers(layers.filter_map(whole).collect()));
+        }
         Some(("interval", cycles)) => own.target_interval = Some(number(cycles)?),
         Some(("luts", luts)) => own.max_luts = Some(number(luts)?),
         Some(("fps", rate)) => own.target_fps = Some(rate.to_owned()),

@@ -133,7 +133,14 @@ pub fn forward(
             Op::MaxPool(window) => {
                 let options =
                     MaxPoolOptions::new(window.kernel).with_stride(window.stride).with_padding(window.pad_begin);
-                Value::Image(module::max_pool2d(take(0).image(graph.nodes[node.inputs[0]].shape), options))
+                let source = node.inputs[0];
+                let pooled = module::max_pool2d(take(0).image(graph.nodes[source].shape), options);
+                match &graph.nodes[source].op {
+                    Op::Codes(quantizer) if pooled_first(graph, source) => {
+                        Value::Image(forward.on_grid(quantizer, pooled))
+                    }
+                    _ => Value::Image(pooled),
+                }
             }
             Op::AveragePool(window) => {
                 let options =
@@ -257,6 +264,7 @@ impl Forward<'_> {
             self.pass.activations.push((id, values));
         }
         match x {
+            x if pooled_first(self.graph, id) => x,
             Value::Flat(x) => Value::Flat(self.on_grid(quantizer, x)),
             Value::Image(x) => Value::Image(self.on_grid(quantizer, x)),
         }
@@ -274,6 +282,13 @@ impl Forward<'_> {
             }
         }
     }
+}
+
+/// Whether a quantizer's codes are only pooled. Quantizing keeps the order of values, so that the code of the largest is the largest code: pooling first gives the
+/// same codes, computes a quarter of them or fewer, and the gradient goes to the value that was largest instead of to the first of equal codes.
+fn pooled_first(graph: &Graph, id: Id) -> bool {
+    let mut readers = graph.nodes.iter().filter(|n| n.inputs.contains(&id));
+    matches!((readers.next(), readers.next()), (Some(n), None) if matches!(n.op, Op::MaxPool(_)))
 }
 
 /// A convolution without bias.

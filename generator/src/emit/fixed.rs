@@ -110,7 +110,7 @@ pub fn instance(kind: &Kind, inputs: &[&Stream], outputs: &[&Stream]) -> Option<
 }
 
 /// A beat in which every lane carries `code`.
-fn repeated(encoding: Encoding, code: i64, lanes: usize) -> String {
+pub fn repeated(encoding: Encoding, code: i64, lanes: usize) -> String {
     let bits = encoding.bits as usize;
     let word = encoding.encode(code);
     if word == 0 {

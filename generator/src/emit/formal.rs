@@ -4,16 +4,18 @@
 //! the plan is wrong, its registers contradict them.
 
 pub mod connector;
+pub mod fixed;
 pub mod island;
 pub mod processing_element;
 pub mod protocol;
 pub mod unit;
+pub mod window;
 
-use hw_templates::{FormalTable, LaneCheck, StreamRange, TopFormal};
+use hw_templates::{FormalTable, FormalVectors, LaneCheck, StreamRange, TopFormal};
 use quantizer::datatype::{Range, Signedness};
 
 use super::expression::{counter_bits, field, pack, word};
-use crate::dataflow::{Dataflow, Encoding, Stream};
+use crate::dataflow::{Dataflow, Encoding, Module, Stream};
 
 /// Tables that the claims of one module look up: one memory for each index, its word made of all the fields that are
 /// looked up by it.
@@ -106,6 +108,38 @@ pub fn watch_module(top: &str, stream: &Stream) -> String {
 /// Name of the module that watches a queue at the end of a stream.
 pub fn queue_module(top: &str, stream: &Stream) -> String {
     format!("{top}_{}_queue", stream.name)
+}
+
+/// The ranges of a vector of `beats` beats as the module makes it that writes the stream: name of the module that knows them, and
+/// the module itself where the stream joins several such vectors to one.
+pub fn vector_range(top: &str, stream: &Stream, beats: usize) -> (String, Option<StreamRange>) {
+    if beats == stream.vector_beats() {
+        return (range_module(top, stream), None);
+    }
+    let name = format!("{top}_{}_vector_range", stream.name);
+    let module =
+        range(name.clone(), format!("a vector of stream {}", stream.name), &vector(stream, beats), stream.lanes);
+    (name, Some(module))
+}
+
+/// A vector of `beats` beats of the stream, which may join several: each position reaches what it does in any of them.
+pub fn vector(stream: &Stream, beats: usize) -> Stream {
+    let elements = (beats * stream.lanes).min(stream.vector_elements());
+    let of =
+        |at: usize| stream.ranges[at..].iter().step_by(elements).copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+    Stream {
+        ranges: (0..elements).map(of).collect(),
+        order: (0..elements).collect(),
+        vectors: stream.vectors * stream.vector_elements() / elements,
+        ..stream.clone()
+    }
+}
+
+/// How many vectors of the module make one of its output stream.
+pub fn vectors(dataflow: &Dataflow, module: &Module) -> FormalVectors {
+    let beats = module.vector_beats(dataflow);
+    let vectors = dataflow.stream(module.output()).vector_beats() / beats;
+    FormalVectors { vectors, bits: counter_bits(vectors.saturating_sub(1)), beats }
 }
 
 /// Whether the ranges of a stream exclude a code that its wires can carry.

@@ -51,7 +51,7 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
     delays.push(delay("y_valid", 1, unit.pipeline(), 1, "fire & last"));
     let lane = output.encoding.bits as usize;
     let mut unused = Vec::new();
-    if !several {
+    if unit.passes() == 1 {
         unused.push("replay");
         unused.push("synapse");
     }
@@ -76,6 +76,8 @@ pub fn context(name: &str, module: &Module, unit: &MatrixVector, input: &Stream,
         pe: unit.pe,
         simd: unit.simd,
         neuron_folds: unit.neuron_folds,
+        passes: unit.passes(),
+        parts: unit.parts,
         synapse_folds: unit.synapse_folds,
         cycles: folds,
         pipeline: unit.pipeline(),

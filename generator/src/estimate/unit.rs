@@ -44,7 +44,7 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
     let width = place.input.width() as u64;
     let (neurons, synapses) = (unit.neuron_folds as u64, unit.synapse_folds as u64);
     let mut memory = Cost::default().with_ff(width);
-    if neurons > 1 {
+    if unit.passes() > 1 {
         memory += fixed::memory(width, synapses, 1);
         memory += Cost::lut(width + 1);
     }

@@ -12,7 +12,7 @@ use crate::error::GenerateError;
 use crate::folding::LayerFolding;
 use crate::names::sanitize;
 use crate::reduction::Reduction;
-use crate::stages::{Matrix, Stage};
+use crate::stages::{GroupFolding, Groups, Matrix, Stage};
 
 impl Builder<'_> {
     /// The modules of a dense layer or a convolution; an error where the accumulators asked for are too narrow.
@@ -24,41 +24,59 @@ impl Builder<'_> {
         input: StreamId,
     ) -> Result<StreamId, GenerateError> {
         let layer = stage.layer.name.as_str();
+        let parts = self.parts(matrix, folding, input);
         let input = match matrix.window {
             Some(window) => {
                 let channels = self.streams[input.0].vector_elements();
-                let lanes = divisor_from(channels, folding.simd.min(channels));
+                let lanes = match &parts {
+                    Some(parts) => parts.by.lanes(),
+                    None => divisor_from(channels, folding.simd.min(channels)),
+                };
                 let input = self.convert(input, lanes, layer);
                 if window.kernel == [1, 1] && window.stride == [1, 1] && !matrix.padded() {
                     input
                 } else {
-                    self.window(stage, &window, input, true, 0)
+                    // A part's places come one after the other.
+                    self.window(stage, &window, input, parts.is_none(), 0)
                 }
             }
             None => input,
         };
-        let simd = folding.simd.min(self.streams[input.0].vector_elements());
+        let simd = match &parts {
+            Some(parts) => parts.by.lanes() * parts.by.places,
+            None => folding.simd.min(self.streams[input.0].vector_elements()),
+        };
         let input = self.convert(input, simd, layer);
         let pe = folding.pe.min(matrix.rows.len());
         let neuron_folds = matrix.rows.len().div_ceil(pe);
+        let count = parts.as_ref().map_or(1, Parts::count);
+        let passes = neuron_folds / count;
         let flattened =
             |l: &Layer| l.op == Op::Flatten && l.output == stage.inputs[0] && l.input() != self.network.input;
         let slow = self.network.layers.iter().any(flattened);
-        let input = self.buffer(input, neuron_folds, slow, layer);
+        let input = self.buffer(input, passes, slow, layer);
         // Columns in the order in which the stream brings them.
         let stream = &self.streams[input.0];
         let place: HashMap<usize, usize> = matrix.columns.iter().enumerate().map(|(i, &c)| (c, i)).collect();
         let columns: Vec<usize> = stream.order.iter().filter_map(|source| place.get(source).copied()).collect();
         let weights = matrix.weights.select(ndarray::Axis(1), &columns);
-        let synapse_folds = stream.vector_beats();
-        let inputs: Vec<Vec<Range>> = padded(&stream.ranges, simd, Range::ZERO);
+        let synapse_folds = stream.vector_beats() / count;
+        let mut inputs: Vec<Vec<Range>> = padded(&stream.ranges, simd, Range::ZERO);
+        // The beats that neuron fold `f` goes through.
+        let beats = |f: usize| f / passes * synapse_folds..(f / passes + 1) * synapse_folds;
+        if count > 1 {
+            inputs = (0..neuron_folds).flat_map(|f| inputs[beats(f)].to_vec()).collect();
+        }
         let vectors = stream.vectors;
 
         // Which row each position of the output has, if that is asked for.
         let asked: Option<Vec<usize>> = self.orders.get(stage.output).map(|order| {
             order.iter().filter_map(|channel| matrix.rows.iter().position(|row| row == channel)).collect()
         });
-        let lanes = assign_rows(&weights, &stream.ranges, pe, asked.as_deref());
+        let lanes = match &parts {
+            Some(parts) => parts.assign(matrix),
+            None => assign_rows(&weights, &stream.ranges, pe, asked.as_deref()),
+        };
         let search = matrix.steps.as_deref().map(search_for);
         let rom: Vec<Vec<Vec<i64>>> = lanes
             .iter()
@@ -67,7 +85,7 @@ impl Builder<'_> {
                 (0..neuron_folds)
                     .flat_map(|f| {
                         let row = *rows.get(f).unwrap_or(&rows[0]);
-                        padded(&weights.row(row).to_vec(), simd, 0)
+                        padded(&weights.row(row).to_vec(), simd, 0)[beats(f)].to_vec()
                     })
                     .collect()
             })
@@ -77,7 +95,7 @@ impl Builder<'_> {
             .iter()
             .zip(rom)
             .map(|(rows, weights)| {
-                let reduction = Reduction::plan(&weights, &inputs, tree_levels);
+                let reduction = Reduction::plan_parts(&weights, &inputs, synapse_folds, tree_levels);
                 let words: Vec<SearchWords> = match (&search, &matrix.steps) {
                     (Some((search, _)), Some(steps)) => (0..neuron_folds)
                         .map(|f| search_words(*search, &steps[*rows.get(f).unwrap_or(&rows[0])], reduction.totals[f]))
@@ -113,6 +131,7 @@ impl Builder<'_> {
             simd,
             neuron_folds,
             synapse_folds,
+            parts: count,
             pes,
             tree_levels,
             array: None,
@@ -125,6 +144,48 @@ impl Builder<'_> {
         let output = self.stream(&sanitize(layer), &tensor.name, pe, encoding, order, ranges, vectors);
         self.module(layer, layer, vec![input], vec![output], Kind::MatrixVector(unit));
         Ok(output)
+    }
+}
+
+/// How a grouped convolution's vector is taken part by part.
+struct Parts {
+    by: GroupFolding,
+    groups: Groups,
+    /// The live groups in the order in which the stream brings their channels, as positions among them.
+    order: Vec<usize>,
+}
+
+impl Parts {
+    /// How many there are.
+    fn count(&self) -> usize {
+        self.order.len() / self.by.together
+    }
+
+    /// The live rows that each processing element serves, fold by fold: the groups of a part side by side.
+    fn assign(&self, matrix: &Matrix) -> Vec<Vec<usize>> {
+        debug_assert_eq!(self.order.len() * self.groups.rows, matrix.rows.len());
+        let passes = self.groups.rows / self.by.rows;
+        let lane = |(group, row): (usize, usize)| {
+            let served = self.order.chunks(self.by.together).map(|part| part[group] * self.groups.rows + row);
+            served.flat_map(|first| (0..passes).map(move |pass| first + pass * self.by.rows)).collect()
+        };
+        (0..self.by.together).flat_map(|g| (0..self.by.rows).map(move |r| (g, r))).map(lane).collect()
+    }
+}
+
+impl Builder<'_> {
+    /// The parts of a grouped convolution; `None` where every row reads the whole vector.
+    fn parts(&self, matrix: &Matrix, folding: LayerFolding, input: StreamId) -> Option<Parts> {
+        let groups = matrix.groups?;
+        let by = groups.folding(folding, matrix.rows.len() / groups.rows, matrix.places())?;
+        // All channels of a group come together, see `Orders`.
+        let channels = &self.streams[input.0].order;
+        let live = |channel: usize| {
+            let first = channel / groups.channels * groups.rows;
+            matrix.rows.iter().position(|&row| row == first).map(|position| position / groups.rows)
+        };
+        let order: Option<Vec<usize>> = channels.chunks(groups.channels).map(|c| live(c[0])).collect();
+        Some(Parts { by, groups, order: order? })
     }
 }
 

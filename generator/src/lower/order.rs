@@ -1,12 +1,13 @@
 //! Which tensors must come in a given channel order: joins and the output take the source's, depth to space the parts
-//! of a pixel one after the other. Everything else takes its producer's order.
+//! of a pixel one after the other, groups of a convolution the channels of each together. Everything else takes its producer's
+//! order.
 
 use std::collections::HashMap;
 
 use quantizer::network::{DepthToSpace, TensorId};
 
 use crate::error::GenerateError;
-use crate::stages::{Stages, Work, unsupported};
+use crate::stages::{Groups, Matrix, Stage, Stages, Work, unsupported};
 
 /// The orders that are asked for; tensors that are not in it are free.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +29,12 @@ impl Orders {
             let asked = orders.asked.get(&stage.output).cloned();
             for &input in &stage.inputs {
                 let wanted = match &stage.work {
-                    Work::Matrix(_) | Work::Flatten => None,
-                    Work::Requant(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
+                    Work::Matrix(matrix) => match matrix.groups {
+                        Some(groups) => grouped(stage, groups, asked.as_deref(), &natural(input))?,
+                        None => None,
+                    },
+                    Work::Flatten => None,
+                    Work::Requant(_) | Work::Table(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
                     Work::Add(_) => Some(asked.clone().unwrap_or_else(|| natural(input))),
                     Work::Concat => match &asked {
                         Some(order) if !order.is_sorted() => {
@@ -64,6 +69,48 @@ impl Orders {
     /// The order asked for of `tensor`, as source channels.
     pub fn get(&self, tensor: TensorId) -> Option<&[usize]> {
         self.asked.get(&tensor).map(Vec::as_slice)
+    }
+}
+
+/// The order that a grouped convolution asks for: its rows come in the order of its channels. A depthwise one takes any, unless an
+/// order is asked of itself.
+fn grouped(
+    stage: &Stage,
+    groups: Groups,
+    asked: Option<&[usize]>,
+    natural: &[usize],
+) -> Result<Option<Vec<usize>>, GenerateError> {
+    match asked {
+        None if groups.channels == 1 => Ok(None),
+        Some(order) if !order.is_sorted() && (groups.channels, groups.rows) == (1, 1) => Ok(Some(order.to_vec())),
+        Some(order) if !order.is_sorted() => {
+            Err(unsupported(stage.layer, "its groups' rows cannot come in the order that depth to space reads"))
+        }
+        _ => Ok(Some(natural.to_vec())),
+    }
+}
+
+/// Has grouped convolutions built as one matrix with zeros where the channel orders that they need contradict others: the one that is
+/// enough, nearest to the output, else all.
+pub fn settle(graph: &mut Stages) {
+    if Orders::of(graph).is_ok() {
+        return;
+    }
+    let grouped = |s: &Stage| matches!(&s.work, Work::Matrix(Matrix { groups: Some(_), .. }));
+    let all: Vec<usize> = (0..graph.stages.len()).rev().filter(|&i| grouped(&graph.stages[i])).collect();
+    let set = |graph: &mut Stages, at: usize, groups: Option<Groups>| match &mut graph.stages[at].work {
+        Work::Matrix(matrix) => std::mem::replace(&mut matrix.groups, groups),
+        _ => None,
+    };
+    for &at in &all {
+        let groups = set(graph, at, None);
+        if Orders::of(graph).is_ok() {
+            return;
+        }
+        set(graph, at, groups);
+    }
+    for &at in &all {
+        set(graph, at, None);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use quantizer::datatype::Range;
-use quantizer::network::{Steps, image};
+use quantizer::datatype::{Range, Signedness};
+use quantizer::network::{Steps, Table, image};
 
 use super::words::map_function;
 use super::{Builder, divisor_from, round_trip};
@@ -44,9 +44,12 @@ impl Builder<'_> {
         // The first matrix behind the pins, a flatten looked through.
         let matrix =
             graph.stages.iter().find_map(|s| matches!(s.work, Work::Matrix(_)).then(|| foldings.get(&s.layer.name)));
-        let simd = matrix.flatten().map_or(1, |f| f.simd);
-        let lanes =
-            if flat { simd.min(order.len()) } else { divisor_from(channels, self.image_lanes(reader, channels, simd)) };
+        let folding = matrix.flatten().copied().unwrap_or(LayerFolding { pe: 1, simd: 1 });
+        let lanes = if flat {
+            folding.simd.min(order.len())
+        } else {
+            divisor_from(channels, self.image_lanes(reader, channels, folding))
+        };
         let encoding = Encoding { bits: tensor.datatype.bits, sign: tensor.datatype.sign };
         let id = self.stream("input", &tensor.name, lanes, encoding, order.clone(), ranges.clone(), vectors);
 
@@ -70,9 +73,12 @@ impl Builder<'_> {
     }
 
     /// Lanes that the first reader of an image works on.
-    fn image_lanes(&self, reader: Option<&Stage>, channels: usize, simd: usize) -> usize {
+    fn image_lanes(&self, reader: Option<&Stage>, channels: usize, folding: LayerFolding) -> usize {
         match reader.map(|s| &s.work) {
-            Some(Work::Matrix(_)) => simd.min(channels),
+            Some(Work::Matrix(matrix)) => {
+                let parts = matrix.groups.and_then(|g| g.folding(folding, channels / g.channels, matrix.places()));
+                parts.map_or(folding.simd.min(channels), |by| by.lanes())
+            }
             Some(Work::Pool { window, .. }) => {
                 let tensor = self.network.tensor(self.network.input);
                 let size = image(&tensor.shape).and_then(|(_, size)| window.output(size)).unwrap_or([1, 1]);
@@ -116,6 +122,45 @@ impl Builder<'_> {
         let output = self.stream(&name, &tensor.name, stream.lanes, encoding, stream.order, ranges, stream.vectors);
         let layer = if from_pins { "input" } else { stage.layer.name.as_str() };
         self.module(&instance, layer, vec![input], vec![output], Kind::Map(map));
+        output
+    }
+
+    /// Codes by look-up: a map with a table for each channel, or one for all.
+    pub(super) fn table(&mut self, stage: &Stage, table: &Table, input: StreamId) -> StreamId {
+        let layer = stage.layer.name.as_str();
+        // Its entries are numbered, which one wire for -1 and +1 is not.
+        let input = self.plain(input, layer);
+        let stream = self.streams[input.0].clone();
+        let tensor = self.network.tensor(stage.output);
+        // A flattened image has elements where the tensor has channels.
+        let pixels = if stream.vectors > 1 { 1 } else { tensor.shape[1..].iter().product::<usize>() };
+        let legal = stream.ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
+        let codes = |function: usize| {
+            let entry = |word: u64| {
+                // Patterns that do not come get any code that does.
+                let x = stream.encoding.decode(word).clamp(legal.lo, legal.hi);
+                table.apply(function, x).unwrap_or(table.codes[[function, 0]])
+            };
+            (0..1u64 << stream.encoding.bits).map(entry).collect::<Vec<i64>>()
+        };
+        let function = MapFunction::Table((0..table.codes.nrows()).map(codes).collect());
+        let channels: Vec<usize> = stream.order.iter().map(|&source| source / pixels).collect();
+        let select = if table.codes.nrows() == 1 {
+            Vec::new()
+        } else {
+            channels.chunks(stream.lanes).map(<[usize]>::to_vec).collect()
+        };
+        let ranges: Vec<Range> = channels.iter().map(|&c| tensor.ranges[c]).collect();
+        let encoding = match tensor.datatype.sign {
+            Signedness::Bipolar => Encoding { bits: 1, sign: Signedness::Bipolar },
+            // The table's codes, reached or not.
+            _ => Encoding::of(table.codes.iter().map(|&c| Range::new(c, c)).reduce(Range::hull).unwrap_or(Range::ZERO)),
+        };
+        let mut map = Map { function, select, legal, queue_depth: 0 };
+        map.queue_depth = round_trip(map.pipeline(), 1);
+        let name = sanitize(layer);
+        let output = self.stream(&name, &tensor.name, stream.lanes, encoding, stream.order, ranges, stream.vectors);
+        self.module(&format!("{name}_table"), layer, vec![input], vec![output], Kind::Map(map));
         output
     }
 

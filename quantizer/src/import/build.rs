@@ -10,6 +10,7 @@ use super::function::Function;
 use super::moves::{Move, Pending};
 use super::real::Real;
 use super::solve::{self, Unsolved};
+use super::sum::Sum;
 use super::trunc::OPEN;
 use crate::datatype::{DataType, Range};
 use crate::network::{Layer, Op, Scale, Steps, Tensor, TensorId, Threshold, image};
@@ -30,6 +31,8 @@ pub struct Builder {
     pub chains: Vec<Chain>,
     /// Initializers of the own parameters of each layer with weights, and of what is folded behind it, by index in `layers`.
     pub votes: HashMap<usize, Votes>,
+    /// Sums of branches without a common grid.
+    pub sums: Vec<Sum>,
     /// Which layer a Threshold stands behind.
     pub behind: HashMap<usize, usize>,
     flattened: HashMap<TensorId, TensorId>,
@@ -208,7 +211,36 @@ impl Builder {
             })
             .collect::<Result<Vec<Steps>, _>>();
         let steps = solved.map_err(|(channel, e)| unsolved(&last.node, channel, e))?;
-        let ranges: Vec<Range> = (0..channels).map(|c| steps[if alike { 0 } else { c }].range()).collect();
+        let behind = self.layers.iter().position(|l| l.output == source);
+        if let Some(votes) = behind.and_then(|i| self.votes.get_mut(&i)) {
+            votes.behind.extend(links.iter().flat_map(|l| l.sources.iter().cloned()));
+        }
+        let index = self.layers.len();
+        let output = self.steps(from, steps, last, behind);
+        self.chains.push(Chain { layer: String::new(), index, source: from, elements, links: links.to_vec() });
+        self.quantized.insert(key, output);
+        Ok(output)
+    }
+
+    /// Adds the Threshold layer of these step functions, one for each channel of `from` or one for all, that the quantizer `last` becomes
+    /// behind layer `behind`.
+    pub fn steps(&mut self, from: TensorId, steps: Vec<Steps>, last: &Link, behind: Option<usize>) -> TensorId {
+        let of = |c: usize| if steps.len() == 1 { &steps[0] } else { &steps[c] };
+        let ranges: Vec<Range> = (0..self.channels(from)).map(|c| of(c).range()).collect();
+        self.requantized(from, Op::Threshold(Threshold { channels: steps }), ranges, last, behind)
+    }
+
+    /// Adds the layer `op`, of which the quantizer `last` is the meaning and whose channels reach `ranges`.
+    pub fn requantized(
+        &mut self,
+        from: TensorId,
+        op: Op,
+        ranges: Vec<Range>,
+        last: &Link,
+        behind: Option<usize>,
+    ) -> TensorId {
+        let tensor = self.get(from);
+        let channels = ranges.len();
         let datatype = last.function.codes().unwrap_or(DataType::signed(1));
         let datatype = if datatype == OPEN { accumulator_type(&ranges).unwrap_or(OPEN) } else { datatype };
         let output = Tensor {
@@ -218,19 +250,11 @@ impl Builder {
             ranges,
             scale: quantizer_scale(&last.function, channels),
         };
-        let behind = self.layers.iter().position(|l| l.output == source);
-        if let Some(votes) = behind.and_then(|i| self.votes.get_mut(&i)) {
-            votes.behind.extend(links.iter().flat_map(|l| l.sources.iter().cloned()));
-        }
         let output = self.tensor(output);
-        let index = self.layers.len();
-        self.behind.extend(behind.map(|i| (index, i)));
-        let op = Op::Threshold(Threshold { channels: steps });
+        self.behind.extend(behind.map(|i| (self.layers.len(), i)));
         let name = "input".to_string();
         self.layers.push(Layer { name, node: last.node.clone(), op, inputs: vec![from], output });
-        self.chains.push(Chain { layer: String::new(), index, source: from, elements, links: links.to_vec() });
-        self.quantized.insert(key, output);
-        Ok(output)
+        output
     }
 }
 
@@ -255,7 +279,8 @@ fn quantizer_scale(function: &Function<Param>, channels: usize) -> Option<Vec<Sc
     }
 }
 
-fn unsolved(node: &str, channel: usize, e: Unsolved) -> Refusal {
+/// The refusal of thresholds that cannot be found.
+pub fn unsolved(node: &str, channel: usize, e: Unsolved) -> Refusal {
     match e {
         Unsolved::Undecided(n) => Refusal::new(
             format!(

@@ -79,6 +79,7 @@ pub fn codes(builder: &mut Builder, signal: &Signal, node: &str, consumer: bool)
     let (quantized, tail) = signal.split();
     let source = match signal.origin {
         Origin::Raw => return Err(raw()),
+        Origin::Sum(index) => return Err(builder.sums[index].refusal()),
         Origin::Accumulator(_) if quantized.is_empty() && consumer => {
             return Err(Refusal::new(
                 "it reads an activation that is not quantized",
@@ -180,7 +181,7 @@ pub fn settle(builder: &mut Builder, signal: &Signal, node: &str) -> Result<Sign
 }
 
 /// A quantizer's values as functions of its codes.
-fn value_of_codes(function: &Function<Param>) -> Vec<Function<Param>> {
+pub fn value_of_codes(function: &Function<Param>) -> Vec<Function<Param>> {
     match function {
         Function::Quant(quant) => vec![Function::Mul(quant.scale.clone())],
         Function::MultiThreshold { scale, bias, .. } => {

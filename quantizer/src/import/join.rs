@@ -9,7 +9,8 @@ use super::error::Refusal;
 use super::graph::{Attributes, node_name};
 use super::real::Real;
 use super::shape;
-use super::signal::Signal;
+use super::signal::{Origin, Signal};
+use super::sum::Sum;
 use crate::network::{Add, Op, TensorId};
 use crate::onnx::proto::NodeProto;
 use crate::rational::{self, Rational};
@@ -63,20 +64,53 @@ fn add(builder: &mut Builder, node: &NodeProto, branches: &[&Signal]) -> Result<
     let tensors = aligned(builder, node, branches, &inputs)?;
     let channels = builder.channels(tensors[0]);
     let parts = inputs.iter().map(|q| q.per_channel(channels)).collect::<Result<Vec<_>, _>>()?;
-    let (coefficients, grid) = grid(&parts.iter().map(|(f, _)| &f[..]).collect::<Vec<_>>()).ok_or_else(|| {
-        let scales: Vec<String> =
-            parts.iter().enumerate().map(|(i, (f, _))| format!("{} has {}", branch(node, i), list(f))).collect();
-        Refusal::new(
-            format!("the scales of its branches have no common grid: {}", scales.join(", ")),
-            "share one quantizer between the branches (Brevitas: one QuantIdentity in front of both inputs of the Add)",
-        )
-    })?;
     let offset = (0..channels).map(|c| parts.iter().fold(Real::from(0), |sum, (_, b)| sum.add(&b[c]))).collect();
+    let Some((coefficients, grid)) = grid(&parts.iter().map(|(f, _)| &f[..]).collect::<Vec<_>>()) else {
+        return apart(builder, node, (&tensors, parts, offset), shape);
+    };
     let (factor, offset) = alike(grid, offset);
     let mut sum = Quantized { tensor: tensors[0], factor, offset };
     let scale = sum.scales_of(channels);
     sum.tensor = builder.layer(&name, &node.output[0], Op::Add(Add { coefficients }), tensors, scale)?;
     Ok(sum.signal(shape.clone(), &name, &node.output[0]))
+}
+
+/// A sum whose branches share no grid: two of them wait for the quantizer behind it, see [`super::sum`].
+fn apart(
+    builder: &mut Builder,
+    node: &NodeProto,
+    (tensors, parts, offset): (&[TensorId], Vec<(Vec<Real>, Vec<Real>)>, Vec<Real>),
+    shape: &[usize],
+) -> Result<Signal, Refusal> {
+    let scales = parts.iter().enumerate().map(|(i, (f, _))| format!("{} has {}", branch(node, i), list(f)));
+    let scales = scales.collect::<Vec<_>>().join(", ");
+    let factors = parts.into_iter().map(|(factor, _)| factor).collect::<Vec<_>>();
+    let mixed = |f: &Vec<Real>| f.iter().any(Real::is_zero) || f.iter().any(|v| v.signum() != f[0].signum());
+    let (&[first, second], Ok(factors)) = (tensors, <[Vec<Real>; 2]>::try_from(factors)) else {
+        return Err(Refusal::new(
+            format!("the scales of its {} branches have no common grid: {scales}", tensors.len()),
+            "add two at a time with a Quant node behind each sum, or share one quantizer between the branches",
+        ));
+    };
+    if factors.iter().any(mixed) {
+        return Err(Refusal::new(
+            format!("the scales of its branches have no common grid: {scales}, some with other signs than others"),
+            "share one quantizer between the branches (Brevitas: one QuantIdentity in front of both inputs of the Add)",
+        ));
+    }
+    let name = node_name(node);
+    let index = builder.sums.len();
+    builder.sums.push(Sum {
+        node: name.clone(),
+        op: node.op_type.clone(),
+        output: node.output[0].clone(),
+        tensors: [first, second],
+        factors,
+        offset,
+        scales,
+        known: Vec::new(),
+    });
+    Ok(Signal::new(Origin::Sum(index), shape.to_vec(), &name))
 }
 
 /// Scales for a message: one, or the first few channels'.

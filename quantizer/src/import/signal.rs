@@ -20,6 +20,8 @@ pub enum Origin {
     Codes(TensorId),
     /// Sums of products.
     Accumulator(TensorId),
+    /// A sum of branches without a common grid, see [`super::sum`]; only its quantizer makes it integers.
+    Sum(usize),
 }
 
 /// A tensor that depends on the input.
@@ -58,7 +60,7 @@ impl Signal {
     /// The integer tensor that it is a function of, if there is one.
     pub fn tensor(&self) -> Option<TensorId> {
         match self.origin {
-            Origin::Raw => None,
+            Origin::Raw | Origin::Sum(_) => None,
             Origin::Codes(id) | Origin::Accumulator(id) => Some(id),
         }
     }

@@ -233,6 +233,11 @@ impl<'a> Walk<'a> {
         constants: &[Option<&Constant>],
     ) -> Result<Value, Refusal> {
         let op = node.op_type.as_str();
+        if let Origin::Sum(index) = signal.origin
+            && !(matches!(op, "Cast" | "Shape") || RESHAPING.contains(&op) || elementwise::OPERATORS.contains(&op))
+        {
+            return Err(self.builder.sums[index].refusal());
+        }
         let signal = match op {
             "Shape" => {
                 let dims = signal.shape.iter().map(|&d| d as i64).collect();
@@ -261,7 +266,8 @@ impl<'a> Walk<'a> {
                 let signal = moves::elementwise(&mut self.builder, signal, &node_name(node), |signal| {
                     elementwise::apply(&Application { node, signal, position, constants })
                 })?;
-                self.pins(signal)?
+                let signal = self.pins(signal)?;
+                super::sum::settle(&mut self.builder, signal)?
             }
             "Trunc" => {
                 let ranges = |b: &Builder, s: &Signal| s.tensor().map(|id| b.tensors[id.0].ranges.clone());

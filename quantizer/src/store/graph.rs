@@ -8,8 +8,8 @@ use super::{Entries, Integers, SCHEMA, StoreError};
 use crate::datatype::{DataType, Range};
 use crate::import::FirstQuant;
 use crate::network::{
-    Add, Conv, Dense, DepthToSpace, LabelGrid, Layer, MatrixLayer, Network, Op, Scale, Source, Steps, Tensor, TensorId,
-    Threshold, Window,
+    Add, Conv, Dense, DepthToSpace, LabelGrid, Layer, MatrixLayer, Network, Op, Scale, Source, Steps, Table, Tensor,
+    TensorId, Threshold, Window,
 };
 
 /// What is read first.
@@ -67,6 +67,7 @@ enum Kind {
     MaxPool { window: Window },
     SumPool { window: Window },
     Add { coefficients: Vec<i64> },
+    Table { first: i64 },
     Concat {},
     Upsample { factor: [usize; 2] },
     DepthToSpace(DepthToSpace),
@@ -97,6 +98,12 @@ impl Graph {
                 Op::MaxPool(window) => Kind::MaxPool { window: *window },
                 Op::SumPool(window) => Kind::SumPool { window: *window },
                 Op::Add(add) => Kind::Add { coefficients: add.coefficients.clone() },
+                Op::Table(table) => {
+                    let (functions, codes) = table.codes.dim();
+                    let values: Vec<i64> = table.codes.iter().copied().collect();
+                    entries.push((layer_entry(i, "table"), Integers::new(vec![functions, codes], &values)));
+                    Kind::Table { first: table.first }
+                }
                 Op::Concat => Kind::Concat {},
                 Op::Upsample(factor) => Kind::Upsample { factor: *factor },
                 Op::DepthToSpace(to) => Kind::DepthToSpace(*to),
@@ -147,6 +154,7 @@ impl Graph {
                 Kind::MaxPool { window } => Op::MaxPool(window),
                 Kind::SumPool { window } => Op::SumPool(window),
                 Kind::Add { coefficients } => Op::Add(Add { coefficients }),
+                Kind::Table { first } => Op::Table(Table { first, codes: entries.matrix(&layer_entry(i, "table"))? }),
                 Kind::Concat {} => Op::Concat,
                 Kind::Upsample { factor } => Op::Upsample(factor),
                 Kind::DepthToSpace(to) => Op::DepthToSpace(to),

@@ -3,8 +3,8 @@
 use ndarray::Array2;
 
 use super::{Limits, Random, bare, finish, push, push_behind, push_dense, push_threshold};
-use crate::datatype::DataType;
-use crate::network::{Add, Conv, DepthToSpace, Network, Op, TensorId, Window, image};
+use crate::datatype::{DataType, Range};
+use crate::network::{Add, Conv, DepthToSpace, Network, Op, Table, Tensor, TensorId, Window, image};
 use crate::shape::output_shape;
 
 /// A random convolutional network, valid in the sense of [`Network::validate`]; `limits.layers` blocks at most, about half of
@@ -30,6 +30,41 @@ pub fn conv_network(seed: u64, limits: Limits) -> Network {
     }
     for _ in 0..build.random.size(1, limits.layers.max(1)) {
         build.block();
+    }
+    build.end();
+    let Build { mut network, random, .. } = build;
+    finish(&mut network, random);
+    network
+}
+
+/// A random network around one or two depthwise or grouped convolutions, named `grouped.N`: a convolution to their channels before
+/// them, and one over all channels behind them, as in MobileNet and ResNeXt. Dead channels and padded borders by chance.
+pub fn grouped_network(seed: u64, limits: Limits) -> Network {
+    let random = &mut Random::new(seed);
+    let shape = vec![random.size(1, 3), random.size(2, 6), random.size(2, 6)];
+    let datatype = random.datatype(limits.bits);
+    let mut build = Build { network: bare(seed, shape, datatype), random, limits, layers: 0 };
+    let groups = build.random.size(2, 6);
+    let each = if build.random.one_in(2) { 1 } else { build.random.size(2, 4) };
+    let window = build.keeping();
+    build.conv_of(window, groups * each, 1);
+    build.pool_sometimes();
+    build.codes();
+    for _ in 0..build.random.size(1, 2) {
+        let (channels, _) = build.image();
+        let groups = if channels.is_multiple_of(groups) { groups } else { channels };
+        let window = build.window();
+        let rows = groups * if build.random.one_in(2) { channels / groups } else { build.random.size(1, 3) };
+        build.grouped(window, rows, groups);
+        build.pool_sometimes();
+        build.codes();
+    }
+    if !build.random.one_in(6) {
+        let window = if build.random.one_in(3) { build.keeping() } else { identity() };
+        build.conv(window, None);
+        if build.random.one_in(2) {
+            build.codes();
+        }
     }
     build.end();
     let Build { mut network, random, .. } = build;
@@ -168,6 +203,14 @@ impl Build<'_> {
     }
 
     fn conv_of(&mut self, window: Window, rows: usize, groups: usize) {
+        self.conv_called("features", window, rows, groups);
+    }
+
+    fn grouped(&mut self, window: Window, rows: usize, groups: usize) {
+        self.conv_called("grouped", window, rows, groups);
+    }
+
+    fn conv_called(&mut self, name: &str, window: Window, rows: usize, groups: usize) {
         let (channels, _) = self.image();
         let columns = channels / groups * window.kernel[0] * window.kernel[1];
         let weight_type = self.random.datatype(self.limits.bits);
@@ -179,7 +222,7 @@ impl Build<'_> {
                 row.map_inplace(|w| *w = if dead || sparse && self.random.one_in(2) { 0 } else { *w });
             }
         }
-        self.push("features", Op::Conv(Conv { weights, weight_type, groups, window }));
+        self.push(name, Op::Conv(Conv { weights, weight_type, groups, window }));
     }
 
     fn depthwise(&mut self) {
@@ -246,7 +289,24 @@ impl Build<'_> {
         self.join("add", Op::Add(Add { coefficients }), &inputs);
         if !self.random.one_in(6) {
             self.codes();
+        } else {
+            self.table();
         }
+    }
+
+    /// Requantizes the present output by look-up, if it has few values.
+    fn table(&mut self) {
+        let Tensor { ranges, .. } = self.network.tensor(self.network.output);
+        let (channels, hull) = (ranges.len(), ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO));
+        let entries = hull.hi - hull.lo + 1;
+        if entries > 256 {
+            return;
+        }
+        let codes = self.random.datatype(self.limits.bits);
+        let tables = if self.random.one_in(2) { 1 } else { channels };
+        let table = Array2::from_shape_fn((tables, entries as usize), |_| self.random.code(codes));
+        let name = self.name("table");
+        push(&mut self.network, &name, Op::Table(Table { first: hull.lo, codes: table }), Some(codes));
     }
 
     fn concat(&mut self) {

@@ -87,6 +87,13 @@ fn compute(op: &Op, inputs: &[View<'_>], [height, width]: [usize; 2]) -> Vec<i12
             };
             x.values.iter().enumerate().map(code).collect()
         }
+        Op::Table(table) => {
+            let code = |(e, &value): (usize, &i128)| {
+                let channel = e * x.channels / x.values.len();
+                i128::from(table.row(channel)[usize::try_from(value - i128::from(table.first)).unwrap_or(usize::MAX)])
+            };
+            x.values.iter().enumerate().map(code).collect()
+        }
         Op::Conv(Conv { weights, groups, window, .. }) => {
             let (each, rows) = (x.channels / groups, weights.nrows() / groups);
             build(weights.nrows(), &|r, i, j| {

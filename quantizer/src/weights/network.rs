@@ -223,7 +223,7 @@ fn with_data(
 fn raw(network: &Network, tensor: TensorId) -> bool {
     match network.layers.iter().find(|l| l.output == tensor) {
         Some(layer) => match layer.op {
-            Op::Threshold(_) => false,
+            Op::Threshold(_) | Op::Table(_) => false,
             Op::Dense(_) | Op::Conv(_) | Op::SumPool(_) | Op::Add(_) => true,
             // What only moves codes.
             Op::Flatten | Op::MaxPool(_) | Op::Concat | Op::Upsample(_) | Op::DepthToSpace(_) => {

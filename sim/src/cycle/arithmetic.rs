@@ -278,11 +278,11 @@ fn tree_is_wide_enough(unit: &MatrixVector, pe: &Pe, input: &Stream) -> bool {
         })
         .collect();
     (0..pe.weights.len()).all(|fold| {
-        let synapse = fold % unit.synapse_folds;
+        let beat = unit.beat_of(fold);
         let product = |lane: usize| {
             let e = pe.weight_encodings[lane];
             let w = e.decode(e.encode(pe.weights[fold][lane]));
-            let r = input.ranges.get(synapse * unit.simd + lane).copied().unwrap_or(Range::ZERO);
+            let r = input.ranges.get(beat * unit.simd + lane).copied().unwrap_or(Range::ZERO);
             Range { lo: (w * r.lo).min(w * r.hi), hi: (w * r.lo).max(w * r.hi) }
         };
         let mut ranges: Vec<Range> = Vec::with_capacity(nodes.len());

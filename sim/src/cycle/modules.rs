@@ -52,20 +52,22 @@ impl<'a> Machine<'a> {
         match &module.kind {
             Kind::WidthConverter(w) => Machine::Converter(Converter::new(w, taken, made)),
             Kind::Fifo(f) => Machine::Fifo(Fifo::new(f.depth, taken)),
-            Kind::MatrixVector(unit) if !values => pipeline(Work::Tokens, (unit.neuron_folds, unit.synapse_folds)),
-            Kind::Map(_) if !values => pipeline(Work::Tokens, (1, 1)),
-            Kind::LabelSelect(_) if !values => pipeline(Work::Tokens, (1, input.beats())),
-            Kind::Pool(pool) if !values => pipeline(Work::Tokens, (1, pool.beats)),
+            Kind::MatrixVector(unit) if !values => pipeline(Work::Tokens, Folds::of(unit)),
+            Kind::Map(_) if !values => pipeline(Work::Tokens, Folds::once(1)),
+            Kind::LabelSelect(_) if !values => pipeline(Work::Tokens, Folds::once(input.beats())),
+            Kind::Pool(pool) if !values => pipeline(Work::Tokens, Folds::once(pool.beats)),
             Kind::MatrixVector(unit) => {
                 let arithmetic = Box::new(Arithmetic::new(unit, input));
                 let work = Work::MatrixVector { unit, arithmetic };
-                pipeline(work, (unit.neuron_folds, unit.synapse_folds))
+                pipeline(work, Folds::of(unit))
             }
-            Kind::Map(map) => pipeline(Work::Map { table: MapTable::new(map, input), beat: 0 }, (1, 1)),
-            Kind::LabelSelect(select) => pipeline(Work::LabelSelect { select, values: Vec::new() }, (1, input.beats())),
+            Kind::Map(map) => pipeline(Work::Map { table: MapTable::new(map, input), beat: 0 }, Folds::once(1)),
+            Kind::LabelSelect(select) => {
+                pipeline(Work::LabelSelect { select, values: Vec::new() }, Folds::once(input.beats()))
+            }
             Kind::Pool(pool) => {
                 let work = Work::Pool { sum: pool.sum, values: Vec::new(), encoding: output.encoding };
-                pipeline(work, (1, pool.beats))
+                pipeline(work, Folds::once(pool.beats))
             }
             Kind::Window(w) => Machine::Window(Box::new(image::Window::new(w, taken))),
             Kind::Upsample(u) => Machine::Upsample(Box::new(image::Upsample::new(u, taken))),
@@ -92,7 +94,7 @@ impl<'a> Machine<'a> {
     /// `tready` of an input port; `other` is the `tvalid` of the other one.
     pub fn ready(&self, port: usize, other: bool) -> bool {
         match self {
-            Machine::Pipeline(p) => p.available && p.neuron == 0,
+            Machine::Pipeline(p) => p.available && p.pass() == 0,
             Machine::Converter(c) => c.ready,
             Machine::Fifo(f) => f.ready,
             Machine::Window(w) => w.ready(),
@@ -169,12 +171,31 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// What a sequencer walks through.
+#[derive(Clone, Copy)]
+struct Folds {
+    neuron: usize,
+    synapse: usize,
+    /// Neuron folds that go over the same part of the vector.
+    passes: usize,
+}
+
+impl Folds {
+    fn of(unit: &MatrixVector) -> Self {
+        Folds { neuron: unit.neuron_folds, synapse: unit.synapse_folds, passes: unit.passes() }
+    }
+
+    /// Every beat once, one beat out for so many.
+    fn once(beats: usize) -> Self {
+        Folds { neuron: 1, synapse: beats, passes: 1 }
+    }
+}
+
 /// `snug_sequencer`, a fixed-latency pipeline and `snug_fifo`.
 pub struct Pipeline<'a> {
     module: &'a Module,
     work: Work<'a>,
-    neuron_folds: usize,
-    synapse_folds: usize,
+    folds: Folds,
     latency: u64,
     // Sequencer.
     neuron: usize,
@@ -215,15 +236,13 @@ enum Work<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    fn new(module: &'a Module, work: Work<'a>, folds: (usize, usize), lanes: usize) -> Self {
-        let (neuron_folds, synapse_folds) = folds;
+    fn new(module: &'a Module, work: Work<'a>, folds: Folds, lanes: usize) -> Self {
         let credits = module.queue_depth();
         let latency = module.pipeline() as u64;
         Pipeline {
             module,
             work,
-            neuron_folds,
-            synapse_folds,
+            folds,
             latency,
             neuron: 0,
             synapse: 0,
@@ -238,15 +257,20 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// How often the part of the vector has been gone through.
+    fn pass(&self) -> usize {
+        self.neuron % self.folds.passes
+    }
+
     /// The next beat that arrives at the queue, or the end of the neuron fold that is gone through again.
     fn next(&self, cycle: u64) -> Option<u64> {
-        let end = (self.available && self.neuron != 0).then(|| cycle + (self.synapse_folds - self.synapse) as u64);
+        let end = (self.available && self.pass() != 0).then(|| cycle + (self.folds.synapse - self.synapse) as u64);
         let due = self.due.front().copied();
         end.into_iter().chain(due).min()
     }
 
     fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
-        let replay = self.available && self.neuron != 0;
+        let replay = self.available && self.pass() != 0;
         if replay {
             // Folds since the last step: none of them was its neuron fold's last, see `next`.
             self.synapse += (island.cycle - self.stepped).saturating_sub(1) as usize;
@@ -259,7 +283,7 @@ impl<'a> Pipeline<'a> {
             self.available = self.credits > 0;
             return;
         }
-        let last = self.synapse == self.synapse_folds - 1;
+        let last = self.synapse == self.folds.synapse - 1;
         if let Some(beat) = beat {
             self.take(beat);
         }
@@ -289,7 +313,7 @@ impl<'a> Pipeline<'a> {
             if last {
                 self.synapse = 0;
                 self.neuron += 1;
-                if self.neuron == self.neuron_folds {
+                if self.neuron == self.folds.neuron {
                     self.neuron = 0;
                     self.frame += 1;
                 }

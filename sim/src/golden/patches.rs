@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ndarray::{Array2, ArrayView2, s};
-use quantizer::network::{Conv, Dense, Tensor, Window, image};
+use quantizer::network::{Conv, Dense, Table, Tensor, Window, image};
 
 use super::dense::Product;
 
@@ -173,6 +173,16 @@ pub(super) fn concat(inputs: &[&Array2<i64>]) -> Array2<i64> {
     let views: Vec<ArrayView2<'_, i64>> = inputs.iter().map(|x| x.view()).collect();
     #[expect(clippy::expect_used, reason = "all tensors of a batch have as many rows")]
     ndarray::concatenate(ndarray::Axis(1), &views).expect("tensors of one batch")
+}
+
+/// Codes by look-up. A valid network's table has an entry for every value that comes.
+pub(super) fn looked_up(table: &Table, inputs: &Array2<i64>, channels: usize) -> Array2<i64> {
+    let each = inputs.ncols().checked_div(channels).unwrap_or(1).max(1);
+    let mut codes = inputs.clone();
+    for (element, mut column) in codes.columns_mut().into_iter().enumerate() {
+        column.mapv_inplace(|x| table.apply(element / each, x).unwrap_or_default());
+    }
+    codes
 }
 
 /// Where every element of the output comes from.

@@ -1,57 +1,292 @@
 //! Runs that reach both ends of a processing element's accumulator: its claims are not vacuous, and its intervals are tight.
+//!
+//! The run is a simulation by Yosys of the very Verilog that was proved, from its initial state, with the inputs that make each
+//! term of a row as large (then as small) as its input's range allows. It is looked at fold by fold: the protocol must say
+//! that the row is in order, and the sum must stand at the end of its claimed interval. Where the inputs come from does not
+//! matter: a run that reaches an end is one, whoever thought of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read;
 
-use super::intervals::{claimed, claimed_bits};
+use serde::Deserialize;
+
+use generator::dataflow::Encoding;
+use quantizer::datatype::Range;
+
+use super::intervals::claimed;
 use super::script::{Job, Kind};
 
-/// The script of a cover run, or `None` for a module without an accumulator of its own or without a readable claim.
+/// Inputs that take a processing element to the ends of its accumulator, one word of `x` for each fold, lane 0 in the low bits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witness {
+    /// Bits of `x`.
+    pub bits: usize,
+    /// Words, as bits from the lowest, that make every term the largest.
+    pub largest: Vec<Vec<bool>>,
+    /// And the smallest.
+    pub smallest: Vec<Vec<bool>>,
+}
+
+/// What is needed of a dataflow.
+#[derive(Deserialize)]
+struct Dataflow {
+    top: String,
+    modules: Vec<Module>,
+    streams: Vec<Stream>,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    name: String,
+    inputs: Vec<usize>,
+    kind: Unit,
+}
+
+#[derive(Deserialize)]
+struct Unit {
+    #[serde(default)]
+    synapse_folds: usize,
+    #[serde(default)]
+    pes: Vec<Element>,
+}
+
+#[derive(Deserialize)]
+struct Element {
+    weights: Vec<Vec<i64>>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    lanes: usize,
+    encoding: Encoding,
+    ranges: Vec<Range>,
+}
+
+/// The witness of each processing element by the name of its module, from a dataflow as it is written to `dataflow.json`.
 ///
-/// Twice, for the largest and the smallest value that any prefix of a row may have: from the initial state a run is asked for
-/// in which the protocol counts the row's folds one by one and the sum is, fold by fold, at the end of its interval. Terms of
-/// different folds have inputs of their own, so that the ends of all prefixes of a row belong to one run, and asking for all
-/// of them leaves the solver small problems. `text` is the element's Verilog.
+/// # Errors
+/// If it is not a dataflow.
+pub fn witnesses(dataflow: &serde_json::Value) -> Result<BTreeMap<String, Witness>, serde_json::Error> {
+    let dataflow = Dataflow::deserialize(dataflow)?;
+    let mut found = BTreeMap::new();
+    for module in &dataflow.modules {
+        let Some(input) = module.inputs.first().and_then(|&i| dataflow.streams.get(i)) else { continue };
+        for (p, element) in module.kind.pes.iter().enumerate() {
+            found.insert(
+                format!("{}_{}_pe{p}", dataflow.top, module.name),
+                Witness::of(element, module.kind.synapse_folds.max(1), input),
+            );
+        }
+    }
+    Ok(found)
+}
+
+impl Witness {
+    fn of(element: &Element, synapse_folds: usize, input: &Stream) -> Self {
+        let bits = input.encoding.bits as usize;
+        let words = |largest: bool| {
+            let word = |(fold, weights): (usize, &Vec<i64>)| {
+                let lane = |l: usize| {
+                    // What lies past the vector's end has no weight.
+                    let at = fold % synapse_folds * input.lanes + l;
+                    let range = input.ranges.get(at).copied().unwrap_or(Range::ZERO);
+                    let positive = weights.get(l).is_some_and(|&w| w > 0);
+                    let code = input.encoding.encode(if positive == largest { range.hi } else { range.lo });
+                    (0..bits).map(move |b| code >> b & 1 == 1)
+                };
+                (0..input.lanes).flat_map(lane).collect()
+            };
+            element.weights.iter().enumerate().map(word).collect()
+        };
+        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false) }
+    }
+}
+
+/// A cover run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// A Verilog module `snug_cover`, that gives the element its inputs.
+    pub driver: String,
+    /// The element.
+    module: String,
+    files: Vec<String>,
+    /// What must be seen: cycle, fold, value of the sum.
+    expected: Vec<(u64, u64, i64)>,
+    /// Cycles.
+    length: usize,
+}
+
+/// The cover run of a job, or `None` for a module without an accumulator of its own or without a readable claim.
+///
+/// Two rows run, one behind the other: that with the largest value that any prefix may have, and that with the smallest.
+/// `text` is the element's Verilog.
 #[must_use]
-pub fn script(job: &Job, text: &str) -> Option<String> {
+pub fn cover(job: &Job, text: &str, witness: &Witness) -> Option<Cover> {
     if job.kind != Kind::Element {
         return None;
     }
     let shape = Shape::of(text)?;
     let sums = claimed(text, shape.neuron_folds * shape.synapse_folds)?;
-    let bits = claimed_bits(text)?;
-    let mut script = job.prepare().to_owned();
-    // Only what the sum depends on: the solver unrolls all that is there.
-    script.push_str(
-        "expose w:f_held w:f_row_ok w:f_row_fold\nselect -set reach w:f_held w:f_row_ok w:f_row_fold %u %u %ci*\n\
-         delete t:* @reach %d\nopt -fine\n",
-    );
-    for high in [true, false] {
+    let accumulator = usize::from(shape.synapse_folds > 1);
+    let (mut folds, mut words, mut firsts, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (high, inputs) in [(true, &witness.largest), (false, &witness.smallest)] {
         let end = |fold: usize| sums.get(fold).map(|r| if high { r.hi } else { r.lo });
         let fold = (0..sums.len()).max_by_key(|&f| end(f).map(|v| if high { v } else { -v }))?;
         let first = fold - fold % shape.synapse_folds;
-        // A fold in step t, its x in t + 1, products in t + 2, one step a level, and the accumulator.
-        let step = |f: usize| f - first + 3 + shape.levels + usize::from(shape.synapse_folds > 1);
-        let last = step(fold);
-        let _ = write!(script, "sat -seq {last} -set-at {last} f_row_ok 1");
         for f in first..=fold {
-            // A Yosys constant in two's complement.
-            let value = end(f)? & ((1i64 << bits) - 1);
-            let at = step(f);
-            let _ = write!(
-                script,
-                " -set-at {at} f_row_fold {f} -set-at {at} f_held {bits}'b{value:0width$b}",
-                width = bits
-            );
+            // A fold in one cycle, its x in the next, then products, one cycle a level, and the accumulator.
+            let cycle = folds.len() + 2 + shape.levels + accumulator;
+            expected.push((cycle as u64, f as u64, end(f)?));
+            firsts.push(f == first);
+            words.push(inputs.get(f)?);
+            folds.push(f);
         }
-        let _ = writeln!(script, " {}", job.module);
     }
-    Some(script)
+    let length = folds.len() + 4 + shape.levels;
+    let driver = driver(job, text, witness.bits, &folds, &words, &firsts, shape.levels)?;
+    Some(Cover { driver, module: job.module.clone(), files: job.files.clone(), expected, length })
 }
 
-/// Whether the log of a cover run shows both ends reached.
-#[must_use]
-pub fn reached(log: &str) -> bool {
-    log.matches("SAT solving finished - model found:").count() == 2
+impl Cover {
+    /// The script that simulates it: `driver` is the path of the driver's file, `vcd` that of the waveform to write.
+    #[must_use]
+    pub fn script(&self, driver: &str, vcd: &str) -> String {
+        let mut s = format!("# Both ends of the accumulator of {}.\n", self.module);
+        for file in &self.files {
+            let _ = writeln!(s, "read_verilog -formal {file}");
+        }
+        let _ = write!(
+            s,
+            "read_verilog \"{driver}\"\nhierarchy -top snug_cover\nproc -norom\nflatten\ndelete t:$assert\n\
+             sim -clock aclk -n {} -vcd \"{vcd}\" snug_cover\n",
+            self.length
+        );
+        s
+    }
+
+    /// Whether the waveform shows both ends, fold by fold.
+    #[must_use]
+    pub fn reached(&self, vcd: impl Read) -> bool {
+        let seen = seen(vcd).unwrap_or_default();
+        !self.expected.is_empty()
+            && self.expected.iter().all(|&(cycle, fold, value)| seen.get(&cycle) == Some(&(1, fold as i64, value)))
+    }
+}
+
+/// `row_ok`, `row_fold` and the sum in each cycle of a waveform; cycles in which one of them is unknown are left out.
+fn seen(vcd: impl Read) -> Option<BTreeMap<u64, (i64, i64, i64)>> {
+    let mut parser = vcd::Parser::new(std::io::BufReader::new(vcd));
+    let header = parser.parse_header().ok()?;
+    let names = ["cycle", "dut.f_row_ok", "dut.f_row_fold", "dut.f_held"];
+    let mut codes = Vec::new();
+    for name in names {
+        codes.push(header.find_var(&["snug_cover", name])?.code);
+    }
+    let mut now: [Option<u64>; 4] = [None; 4];
+    let mut width = 0;
+    let mut seen = BTreeMap::new();
+    let mut note = |now: &[Option<u64>; 4], width: usize| {
+        if let [Some(cycle), Some(ok), Some(fold), Some(sum)] = *now {
+            seen.insert(cycle, (ok as i64, fold as i64, generator::dataflow::sign_extend(sum, width as u32)));
+        }
+    };
+    let bits = |value: &vcd::Vector| -> Option<u64> {
+        value.iter().try_fold(0u64, |word, bit| match bit {
+            vcd::Value::V0 => Some(word << 1),
+            vcd::Value::V1 => Some(word << 1 | 1),
+            _ => None,
+        })
+    };
+    for command in parser {
+        match command.ok()? {
+            vcd::Command::Timestamp(_) => note(&now, width),
+            vcd::Command::ChangeScalar(code, value) => {
+                if let Some(i) = codes.iter().position(|&c| c == code) {
+                    now[i] = match value {
+                        vcd::Value::V0 => Some(0),
+                        vcd::Value::V1 => Some(1),
+                        _ => None,
+                    };
+                }
+            }
+            vcd::Command::ChangeVector(code, value) => {
+                if let Some(i) = codes.iter().position(|&c| c == code) {
+                    if i == 3 {
+                        width = value.len();
+                    }
+                    now[i] = bits(&value);
+                }
+            }
+            _ => {}
+        }
+    }
+    note(&now, width);
+    Some(seen)
+}
+
+/// The module that gives the element one fold a cycle; `None` if its ports are others than a processing element's.
+fn driver(
+    job: &Job,
+    text: &str,
+    x_bits: usize,
+    folds: &[usize],
+    words: &[&Vec<bool>],
+    firsts: &[bool],
+    levels: usize,
+) -> Option<String> {
+    let count = folds.len();
+    let sum = levels + 2;
+    let mut s = format!(
+        "module snug_cover (input wire aclk);\n    reg [31:0] cycle = 32'd0;\n    always @(posedge aclk)\n        cycle <= \
+         cycle + 32'd1;\n    wire runs = (cycle < 32'd{count});\n    wire sums = (cycle >= 32'd{sum}) & (cycle < 32'd{});\n",
+        sum + count
+    );
+    let x: Vec<bool> = words.iter().flat_map(|w| w.iter().copied()).collect();
+    let _ = writeln!(s, "    localparam [{}:0] X = {};", x.len() - 1, constant(&x));
+    let _ = writeln!(s, "    localparam [{}:0] FIRST = {};", count - 1, constant(firsts));
+    let _ = writeln!(
+        s,
+        "    reg  [{}:0] x;\n    always @(posedge aclk)\n        x <= X[(runs ? cycle : 32'd0)*{x_bits} +: {x_bits}];\n    \
+         wire first = FIRST[sums ? cycle - 32'd{sum} : 32'd0];",
+        x_bits - 1
+    );
+    let ports = text.split_once("module ")?.1.split_once("\n);")?.0;
+    let mut ties = Vec::new();
+    for line in ports.lines() {
+        let words: Vec<&str> = line.split("//").next()?.trim().trim_end_matches(',').split_whitespace().collect();
+        let (Some(&direction), Some(&name)) = (words.first(), words.last()) else { continue };
+        let width =
+            line.split_once('[').and_then(|(_, r)| r.split(':').next()?.parse::<usize>().ok()).map_or(1, |h| h + 1);
+        match (direction, name) {
+            ("input", "fold") => {
+                let word = |&f: &usize| (0..width).map(move |b| f >> b & 1 == 1);
+                let all: Vec<bool> = folds.iter().flat_map(word).collect();
+                let _ = writeln!(
+                    s,
+                    "    localparam [{}:0] FOLD = {};\n    wire [{}:0] fold = FOLD[(runs ? cycle : 32'd0)*{width} +: {width}];",
+                    all.len() - 1,
+                    constant(&all),
+                    width - 1
+                );
+                ties.push(".fold(fold)".to_owned());
+            }
+            ("input", "aclk" | "x") => ties.push(format!(".{name}({name})")),
+            ("input", "sum_valid") => ties.push(".sum_valid(sums)".to_owned()),
+            ("input", "sum_first") => ties.push(".sum_first(sums & first)".to_owned()),
+            ("input", _) => ties.push(format!(".{name}({width}'d0)")),
+            _ => {}
+        }
+    }
+    let _ = writeln!(s, "    {} dut ({});\nendmodule", job.module, ties.join(", "));
+    Some(s)
+}
+
+/// Bits from the lowest as a Verilog constant.
+fn constant(bits: &[bool]) -> String {
+    let digit = |chunk: &[bool]| chunk.iter().rev().fold(0u32, |d, &b| d << 1 | u32::from(b));
+    let digits: String = bits.chunks(4).rev().filter_map(|c| char::from_digit(digit(c), 16)).collect();
+    format!("{}'h{digits}", bits.len())
 }
 
 /// What the head of a processing element says of its folds.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 struct Instance<'a> {
     module: &'a str,
     name: &'a str,
+    /// `.NAME(value)`, in the order in which they stand.
+    parameters: Vec<&'a str>,
     ports: BTreeMap<&'a str, &'a str>,
 }
 
@@ -36,24 +38,37 @@ pub fn unpaired(files: &BTreeMap<String, String>) -> Vec<String> {
             Some(text) => text,
             None => "",
         };
-        let (reads, writes) = (
-            stream(own, "_watch f_in (", top),
-            stream(own, "_queue f_queue (", top).or_else(|| stream(own, "_watch f_out (", top)),
-        );
-        let (Some(reads), Some(writes)) = (reads, writes) else {
-            wrong.push(format!("{}: neither promises nor assumptions", instance.name));
-            continue;
-        };
-        for (side, stream) in [("s", &reads), ("m", &writes)] {
+        let speaks = |suffixes: &[&str]| suffixes.iter().find_map(|suffix| stream(own, suffix, top));
+        for (side, reading, suffixes) in [
+            ("s", true, ["_watch f_in (", "_watch f_in0 ("].as_slice()),
+            ("s1", true, ["_watch f_in1 ("].as_slice()),
+            ("m", false, ["_queue f_queue (", "_queue f_queue0 (", "_watch f_out ("].as_slice()),
+            ("m1", false, ["_queue f_queue1 ("].as_slice()),
+        ] {
+            if !instance.ports.contains_key(format!("{side}_axis_tdata").as_str()) {
+                continue;
+            }
+            let Some(stream) = speaks(suffixes) else {
+                wrong.push(format!("{}: neither promises nor assumptions of {side}_axis", instance.name));
+                continue;
+            };
             for wire in ["tdata", "tvalid", "tready"] {
                 let (port, net) = (format!("{side}_axis_{wire}"), format!("{stream}_{wire}"));
                 if instance.ports.get(port.as_str()) != Some(&net.as_str()) {
                     wrong.push(format!("{}: {port} is not tied to {net}, of which its claims speak", instance.name));
                 }
             }
+            if reading {
+                assumed.push((stream, instance.name.to_owned()));
+            } else {
+                promised.insert(stream, instance.name.to_owned());
+            }
         }
-        promised.insert(writes, instance.name.to_owned());
-        assumed.push((reads, instance.name.to_owned()));
+        // A fixed module is proved with the parameters that it has in the top.
+        let proved = instances(own).into_iter().find(|i| i.name == "dut");
+        if proved.is_some_and(|p| p.module != instance.module || p.parameters != instance.parameters) {
+            wrong.push(format!("{}: its claims were proved of other parameters", instance.name));
+        }
         wrong.extend(elements(own, &by_module));
     }
     wrong.extend(
@@ -96,10 +111,12 @@ fn module<'a>(text: &'a str, name: &str) -> &'a str {
     text[from..].split("\nendmodule").next().unwrap_or_default()
 }
 
-/// Instances as snug prints them: `    <module> [#(...)] <instance> (` and `        .<port>(<net>)` on lines of their own.
+/// Instances as snug prints them: `    <module> [#(...)] <instance> (`, parameters in that line or on lines of their own, and
+/// `        .<port>(<net>)` on lines of their own.
 fn instances(text: &str) -> Vec<Instance<'_>> {
     let mut found: Vec<Instance<'_>> = Vec::new();
     let mut kind = "";
+    let mut parameters: Option<Vec<&str>> = None;
     for line in text.lines() {
         let bare = line.trim_start();
         if line.len() - bare.len() == 4
@@ -111,10 +128,18 @@ fn instances(text: &str) -> Vec<Instance<'_>> {
             let last = bare.trim_end_matches('(').split_whitespace().last().unwrap_or_default();
             if line.ends_with("#(") {
                 kind = first;
+                parameters = Some(Vec::new());
             } else {
                 let module = if first == ")" { kind } else { first };
-                found.push(Instance { module, name: last, ports: BTreeMap::new() });
+                let inline = bare.split_once("#(").and_then(|(_, rest)| rest.rsplit_once(") "));
+                let own = inline.map_or_else(Vec::new, |(list, _)| list.split(", ").collect());
+                let parameters = parameters.take().unwrap_or(own);
+                found.push(Instance { module, name: last, parameters, ports: BTreeMap::new() });
             }
+        } else if let Some(list) = &mut parameters
+            && bare.starts_with('.')
+        {
+            list.push(bare.trim_end_matches(','));
         } else if let Some(port) = bare.strip_prefix('.')
             && let Some((name, net)) = port.split_once('(')
             && let Some(instance) = found.last_mut()

@@ -13,6 +13,9 @@ const ELEMENT_STEPS: usize = 4;
 /// The same for other modules: a search in an input map needs a step for each of its stages.
 const CONTROL_STEPS: usize = 12;
 
+/// The same for claims in groups, which are made for one step each.
+const LEMMA_STEPS: usize = 1;
+
 /// What kind of module a job proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -35,6 +38,8 @@ pub struct Job {
     prepare: String,
     /// Folds of a row, for the length of a search for counterexamples.
     folds: usize,
+    /// Groups of claims that are proved one after the other; 1 where one proof holds all.
+    groups: usize,
 }
 
 impl Job {
@@ -49,10 +54,34 @@ impl Job {
     pub fn proof(&self, verify: bool) -> String {
         let verify = if verify { " -verify" } else { "" };
         let steps = if self.kind == Kind::Element { ELEMENT_STEPS } else { CONTROL_STEPS };
-        format!(
-            "{}sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n",
-            self.prepare, self.module
-        )
+        let steps = if self.groups > 1 { LEMMA_STEPS } else { steps };
+        let sat = format!("sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n", self.module);
+        if self.groups == 1 {
+            return format!("{}{sat}", self.prepare);
+        }
+        // By induction over time and groups: what comes before a group is known now, what comes after it as of a step ago.
+        let mut named = String::from("select -set lemma1 t:$assert");
+        (2..=self.groups).for_each(|g| named.push_str(&format!(" c:lemma{g}_* %d")));
+        (2..=self.groups).for_each(|g| named.push_str(&format!("\nselect -set lemma{g} c:lemma{g}_*")));
+        (1..=self.groups).for_each(|g| named.push_str(&format!("\nselect -assert-min 1 @lemma{g}")));
+        let mut script = format!("{}design -save whole\n", self.prepare);
+        for group in 1..=self.groups {
+            let _ = writeln!(script, "design -load whole\n{named}");
+            for other in (1..=self.groups).filter(|&g| g != group) {
+                let _ = writeln!(script, "chformal -assert2assume @lemma{other}");
+                if other > group {
+                    let _ = writeln!(script, "chformal -assume -delay 1 @lemma{other}");
+                }
+            }
+            let _ = write!(script, "opt -fine\n{sat}");
+        }
+        script
+    }
+
+    /// Inductions of the proof: so many must succeed.
+    #[must_use]
+    pub fn inductions(&self) -> usize {
+        self.groups
     }
 
     /// The search for a run that breaks a claim, its ports shown and dumped to the file `vcd`.
@@ -130,8 +159,25 @@ fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, 
     // A loop prints one statement and makes many claims; assumptions are counted to the last one.
     let _ = writeln!(s, "select -assert-min {} t:$assert", count(body, "assert "));
     let _ = writeln!(s, "select -assert-count {} t:$assume", count(body, "assume "));
+    if body.contains("f_address") {
+        s.push_str(&one_word(module));
+    }
     let _ = writeln!(s, "memory_map\nsetundef -undriven -anyseq\nopt -fine");
-    Job { module: module.to_owned(), kind, files, prepare: s, folds }
+    // Labels `lemma2_...: assert` begin with the second group.
+    let groups = (2..).find(|g| !body.contains(&format!("lemma{g}_"))).map_or(1, |g| g - 1);
+    Job { module: module.to_owned(), kind, files, prepare: s, folds, groups }
+}
+
+/// Commands that leave of the buffer `dut.mem` one word, the one at `f_address`: what is read from other places may be anything. Every
+/// run of the buffer is one of these, so what is proved holds of the buffer, and the proof does not grow with it. That the
+/// address stays the same is claimed too.
+fn one_word(module: &str) -> String {
+    format!(
+        "memory_collect\nselect -assert-count 1 c:dut.mem r:WR_PORTS=1 %i\nchtype -set snug_one_word c:dut.mem\n\
+         read_verilog -formal <<EOT\n{}EOT\nhierarchy -top {module}\nproc -norom\nflatten\n\
+         cd {module}\nconnect -set dut.mem.chosen f_address\ncd\nopt_clean\n",
+        include_str!("one_word.v")
+    )
 }
 
 /// The statements of one module in a file, without comments.

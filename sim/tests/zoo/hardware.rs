@@ -102,6 +102,33 @@ fn the_label_output_counts_right() {
 }
 
 #[test]
+fn the_rtl_label_counts_right() {
+    // By Verilator, without stalls: minutes for the whole test set, so that it runs where it is asked for.
+    let Some(frames) = std::env::var("SNUG_RTL_IMAGES").ok().and_then(|n| n.parse::<usize>().ok()) else {
+        eprintln!("SKIPPED: SNUG_RTL_IMAGES=10000 counts the test set in Verilator");
+        return;
+    };
+    let Ok(tool) = find(Tool::Verilator) else {
+        eprintln!("SKIPPED: verilator is not installed (apt-get install verilator)");
+        return;
+    };
+    for (name, all) in [("brevitas_cnn_w4a4", 9775), ("brevitas_res_w4a4", 9213)] {
+        let Some((imported, x, labels)) = on_mnist(name) else { return };
+        let frames = frames.min(x.nrows());
+        let folder = tempfile::tempdir().unwrap();
+        let dataflow = design(&imported.network, Output::Label);
+        let options = CompileOptions { jobs: 2, mode: Mode::default(), ..Default::default() };
+        let compiled = Compiled::new(&tool, &dataflow, folder.path(), options).unwrap();
+        let x = x.slice(s![..frames, ..]);
+        let (run, result) = compiled.run(x, &RunOptions::new(0)).unwrap();
+        let right = result.iter().zip(&labels).filter(|&(&class, &label)| class == label as i64).count();
+        eprintln!("{name}: {right} of {frames} right at the label output of the Verilog, {} cycles", run.cycles);
+        assert_eq!(result, expected(&imported.network, Output::Label, x));
+        assert!(frames < 10_000 || right == all, "{right}");
+    }
+}
+
+#[test]
 fn espcn_tile() {
     let Some(path) = zoo("models/espcn_subpixel_w4a4_a2q.onnx") else { return };
     let options = ImportOptions { input_type: Some("u8/255".parse().unwrap()), input_shape: Some(vec![3, 32, 32]) };

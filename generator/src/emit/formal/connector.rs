@@ -2,7 +2,7 @@
 
 use hw_templates::{ConnectorFormal, StreamRange};
 
-use super::{excludes, queue_module, range, watch_module};
+use super::{excludes, queue_module, range, vector, vectors, watch_module};
 use crate::dataflow::{Dataflow, Kind, Module};
 use crate::emit::expression::counter_bits;
 use crate::emit::fixed::instance;
@@ -37,12 +37,14 @@ pub fn context(dataflow: &Dataflow, module: &Module) -> Option<(ConnectorFormal,
         unit_beat_bits: 1,
         unit_range: String::new(),
         ranges: excludes(output),
+        joined: vectors(dataflow, module),
     };
     let Kind::WidthConverter(w) = &module.kind else { return Some((claims, None)) };
     // A vector with its padding; numbers are added up to what the register holds.
     let units = w.input_units * (w.beats - 1) + w.last_units;
     let name = format!("{top}_{}_unit_range", module.name);
-    let mut units_range = range(name.clone(), format!("the units of {}", module.name), output, w.unit);
+    let vector = vector(output, claims.joined.beats);
+    let mut units_range = range(name.clone(), format!("the units of {}", module.name), &vector, w.unit);
     // The padding is made of units too.
     units_range.beat_bits = units_range.beat_bits.max(counter_bits(units - 1));
     claims.fifo = false;

@@ -1,12 +1,19 @@
 //! The claims of the modules without processing elements: label selector and input map.
 
-use hw_templates::IslandFormal;
+use hw_templates::{FormalVectors, IslandFormal};
 
-use super::{beat_bits, queue_module, range_module, watch_module};
+use super::{beat_bits, queue_module, range_module, vector_range, watch_module};
 use crate::dataflow::{LabelSelect, Map, Stream};
 use crate::emit::expression::{counter_bits, field, word};
 
-fn island(top: &str, pipeline: usize, queue: usize, input: &Stream, output: &Stream) -> IslandFormal {
+fn island(
+    top: &str,
+    pipeline: usize,
+    queue: usize,
+    input: &Stream,
+    output: &Stream,
+    joined: FormalVectors,
+) -> IslandFormal {
     IslandFormal {
         pipeline,
         beats: input.vector_beats(),
@@ -19,14 +26,16 @@ fn island(top: &str, pipeline: usize, queue: usize, input: &Stream, output: &Str
         numbers: (0..=pipeline).map(|k| k * beat_bits(input)).collect(),
         claims: Vec::new(),
         lines: Vec::new(),
+        joined,
     }
 }
 
 /// The claims of an input map: every code that enters the queue lies in its range.
-pub fn map(top: &str, map: &Map, input: &Stream, output: &Stream) -> IslandFormal {
+pub fn map(top: &str, map: &Map, input: &Stream, output: &Stream, joined: FormalVectors) -> IslandFormal {
     let pipeline = map.pipeline();
     let bits = beat_bits(input);
-    let mut island = island(top, pipeline, map.queue_depth, input, output);
+    let range = vector_range(top, output, joined.beats).0;
+    let mut island = island(top, pipeline, map.queue_depth, input, output, joined);
     island.enters = format!("{{{}'d0, f_now{pipeline}}}", 32 - bits);
     island.claims = vec![
         "assert (f_x_valid == f_fire[1]);".into(),
@@ -38,18 +47,18 @@ pub fn map(top: &str, map: &Map, input: &Stream, output: &Stream) -> IslandForma
     }
     island.lines = vec![
         format!("wire [{}:0] f_y_in_range;", output.lanes - 1),
-        format!("{} f_y_range (.beat(f_now{pipeline}), .data(y), .ok(f_y_in_range));", range_module(top, output)),
+        format!("{range} f_y_range (.beat(f_now{pipeline}), .data(y), .ok(f_y_in_range));"),
     ];
     island
 }
 
 /// The claims of a label selector: class values are exact, and the index that leaves is that of a class.
-pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream) -> IslandFormal {
+pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream, joined: FormalVectors) -> IslandFormal {
     let pipeline = select.pipeline();
     let (classes, lanes, beats) = (input.vector_elements(), input.lanes, input.vector_beats());
     let bits = beat_bits(input);
     let index_bits = output.encoding.bits as usize;
-    let mut island = island(top, pipeline, select.queue_depth, input, output);
+    let mut island = island(top, pipeline, select.queue_depth, input, output, joined);
     island.whole = true;
     island.enters = "32'd0".into();
     let levels = select.levels;

@@ -3,7 +3,7 @@
 use hw_templates::{FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
 use quantizer::datatype::Range;
 
-use super::{Tables, protocol, range_module};
+use super::{Tables, protocol, vector_range};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
 use crate::emit::expression::{counter_bits, field, resize, word};
 use crate::emit::processing_element::{Layout, has_rom, node_name};
@@ -25,9 +25,11 @@ pub fn context(
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let stage_count = unit.search_cycles();
     // What lies past the vector's end may be anything, and has no weight.
-    let inputs: Vec<Vec<Range>> = (0..unit.synapse_folds)
-        .map(|s| {
-            (0..input.lanes).map(|l| input.ranges.get(s * input.lanes + l).copied().unwrap_or(Range::ZERO)).collect()
+    let beats = if unit.parts == 1 { unit.synapse_folds } else { folds };
+    let inputs: Vec<Vec<Range>> = (0..beats)
+        .map(|fold| {
+            let first = unit.beat_of(fold) * input.lanes;
+            (first..first + input.lanes).map(|at| input.ranges.get(at).copied().unwrap_or(Range::ZERO)).collect()
         })
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
@@ -88,7 +90,7 @@ pub fn context(
         stages,
         index,
         out_lanes: output.lanes,
-        out_range: range_module(top, output),
+        out_range: vector_range(top, output, unit.neuron_folds).0,
         out_data: lane_in_beat(index, output.lanes, lane_bits),
         tables: tables.finish(),
     }
@@ -143,6 +145,24 @@ fn bounds(tables: &mut Tables, ranges: &[Range], bits: usize, index: &str, index
     (tables.lookup(&ends(|r| r.lo), bits, index, index_bits), tables.lookup(&ends(|r| r.hi), bits, index, index_bits))
 }
 
+/// The same for the interval of a node. Few intervals occur in many folds (they follow from a few small weights): where it
+/// is less, a fold's word holds the number of its interval, and a table of its own the ends. The solver is then left with a
+/// quarter of the bits to look up.
+fn interval(tables: &mut Tables, ranges: &[Range], bits: usize, index: &str, index_bits: usize) -> (String, String) {
+    let mut distinct: Vec<Range> = ranges.to_vec();
+    distinct.sort_by_key(|r| (r.lo, r.hi));
+    distinct.dedup();
+    let number_bits = counter_bits(distinct.len().saturating_sub(1));
+    if distinct.len() < 2 || number_bits * ranges.len() + 2 * bits * distinct.len() >= 2 * bits * ranges.len() {
+        return bounds(tables, ranges, bits, index, index_bits);
+    }
+    let number = |r: &Range| distinct.partition_point(|d| (d.lo, d.hi) < (r.lo, r.hi)) as i64;
+    let numbers: Vec<i64> = ranges.iter().map(number).collect();
+    let field = tables.lookup(&numbers, number_bits, index, index_bits);
+    let field = field.trim_start_matches("$signed(").trim_end_matches(')').to_owned();
+    bounds(tables, &distinct, bits, &field, number_bits)
+}
+
 fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tables: &mut Tables) -> Vec<FormalNode> {
     let nodes = &pe.reduction.nodes;
     let lanes: Vec<usize> = nodes
@@ -186,7 +206,7 @@ fn nodes(pe: &Pe, input: &Stream, per_fold: &[Vec<Range>], fold_bits: usize, tab
             let hull = ranges.iter().copied().reduce(Range::hull).unwrap_or(Range::ZERO);
             let bits = needed.max(hull.signed_width());
             let index = format!("f_fold{}", node.stage);
-            let (lo, hi) = bounds(tables, ranges, bits as usize, &index, fold_bits);
+            let (lo, hi) = interval(tables, ranges, bits as usize, &index, fold_bits);
             FormalNode {
                 held: signed(&name, node, bits),
                 name,

@@ -30,7 +30,7 @@ pub fn context(top: &str, name: &str, unit: &MatrixVector, input: &Stream) -> Pr
     let s = unit.synapse_folds;
     let marked = |at: usize| pack((0..positions).map(|f| (u64::from(f < folds && f % s == at), 1)));
     let mut tables = Tables::default();
-    let synapse_of: Vec<i64> = (0..folds).map(|f| (f % s) as i64).collect();
+    let synapse_of: Vec<i64> = (0..folds).map(|f| unit.beat_of(f) as i64).collect();
     let neuron_of: Vec<i64> = (0..folds).map(|f| (f / s) as i64).collect();
     let synapse = tables.lookup(&synapse_of, synapse_bits, "fold_reg", fold_bits);
     let neuron = tables.lookup(&neuron_of, neuron_bits, "row_fold", fold_bits);
