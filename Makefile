@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware brevitas bench-train-speed clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware brevitas bench-train-speed browser snakemake figure clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,16 @@ mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by si
 
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
 	tests/gates/run.sh target/release/snug
+
+browser: build ## The pages in headless Chromium: screenshots in target/browser, no console messages
+	tests/browser/run.sh "$${CARGO_TARGET_DIR:-target}/release/snug"
+
+snakemake: build ## A sweep by Snakemake equals the built-in run (installs Snakemake into target/snakemake by pip)
+	tests/snakemake/run.sh "$${CARGO_TARGET_DIR:-target}/release/snug"
+
+figure: setup ## Accuracy against accumulator width and LUTs, trained on MNIST: SNUG_ZOO=FOLDER make figure (an hour or more)
+	$(CARGO) build --release --features train --bin snug
+	tests/figure/run.sh "$${CARGO_TARGET_DIR:-target}/release/snug" --synth
 
 lint: ## Formatting and clippy
 	$(CARGO) fmt --all --check

@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, s};
 use quantizer::certificate::LayerBounds;
 use sim::cosim::{CompileOptions, Compiled, difference};
 use sim::prove::{Options, Verdict};
-use sim::report::{Accuracy, Check, Part, Report, Synthesis};
+use sim::report::{Accuracy, Check, Part, Proof, Report, Synthesis};
 use sim::stall::Stall;
 use sim::tools::{self, Tool};
 use sim::verilator::RunOptions;
@@ -116,7 +116,12 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     page::insert(&report, &mut files)?;
     output_dir::write(&args.output_dir, &files, false)?;
     console.print(format!("wrote      Verilog, certificate, testbench, report: {}", args.output_dir.display()))?;
-    fine &= proof(&args.output_dir, console)?;
+    let (proved, proof) = proof(&args.output_dir, console)?;
+    fine &= proved;
+    // Once more, with the verdicts on the page.
+    report.proof = Some(proof);
+    page::insert(&report, &mut files)?;
+    output_dir::write(&args.output_dir, &files, false)?;
     let page = std::path::absolute(args.output_dir.join("report.html"))
         .map_err(|source| Error::Write { path: args.output_dir.clone(), source })?;
     console.print(format!("report     file://{}  ({:.0} s)", page.display(), start.elapsed().as_secs_f64()))?;
@@ -276,7 +281,7 @@ fn yosys(files: &Files, dataflow: &Dataflow, report: &mut Report, console: &Cons
 }
 
 /// The claims of the written Verilog, by Yosys.
-fn proof(dir: &Path, console: &Console) -> Result<bool, Error> {
+fn proof(dir: &Path, console: &Console) -> Result<(bool, Proof), Error> {
     let start = Instant::now();
     let found = prove::folder(dir, PROOF_LIMIT, None, console)?;
     let modules = &found.report.modules;
@@ -288,7 +293,8 @@ fn proof(dir: &Path, console: &Console) -> Result<bool, Error> {
         dir.display()
     ))?;
     console.print(format!("           {}", found.statement))?;
-    Ok(found.ok())
+    let modules: Vec<_> = modules.iter().cloned().map(Some).collect();
+    Ok((found.ok(), prove::proof(&modules, &found.tool)))
 }
 
 /// The claims of one processing element of `dataflow`, by Yosys.

@@ -71,6 +71,11 @@ impl Default for FoldingArgs {
 }
 
 impl FoldingArgs {
+    /// Whether a folding, a rate or a budget is asked for.
+    pub fn given(&self) -> bool {
+        self.folding.is_some() || self.target_interval.is_some() || self.target_fps.is_some() || self.max_luts.is_some()
+    }
+
     /// The clock in Hz.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `snug generate`: the folder with Verilog, certificate and everything that goes with them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
@@ -18,7 +18,7 @@ use crate::console::Console;
 use crate::error::Error;
 use crate::folding::FoldingArgs;
 use crate::model::{Model, ModelArgs};
-use crate::output_dir;
+use crate::output_dir::{self, Files};
 use crate::progress::Progress;
 use vectors::Vectors;
 
@@ -157,6 +157,39 @@ impl Design {
     }
 }
 
+/// A generated folder that is not yet written.
+pub struct Built {
+    /// Its files, the page and its plots among them.
+    pub files: Files,
+    /// What the page shows.
+    pub report: page::Report,
+}
+
+impl Built {
+    /// Builds all files, and runs the frames of the testbench through the cycle engine.
+    ///
+    /// # Errors
+    /// If the generator fails, or the cycle engine does not say what golden says.
+    pub fn of(model: &Model, design: &Design, clock_mhz: f64) -> Result<Self, Error> {
+        let vectors = Vectors::random(&model.network, &design.dataflow)?;
+        let run = vectors.checked(&design.dataflow)?;
+        let mut files = folder::files(model, design, &vectors)?;
+        let report = page::report(model, design, &files, &run, clock_mhz)?;
+        page::insert(&report, &mut files)?;
+        Ok(Built { files, report })
+    }
+
+    /// Puts the verdicts of `snug prove` on the page, if `dir` holds those of this very Verilog.
+    ///
+    /// # Errors
+    /// As [`page::insert`].
+    pub fn add_proof(&mut self, dir: &Path) -> Result<(), Error> {
+        let Some(proof) = crate::prove::kept(dir, &self.files) else { return Ok(()) };
+        self.report.proof = Some(proof);
+        page::insert(&self.report, &mut self.files)
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -165,22 +198,24 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let model = args.model.open()?;
     let clock = args.folding.clock_hz()?;
     let design = Design::of(&model, &args.folding, args.top.as_deref(), args.output.into())?;
-    let (files, run) = {
+    let mut built = {
         let _progress = Progress::start(console, "generating");
-        let vectors = Vectors::random(&model.network, &design.dataflow)?;
-        let run = vectors.checked(&design.dataflow)?;
-        let mut files = folder::files(&model, &design, &vectors)?;
         let clock_mhz = quantizer::rational::to_f64(&clock) / 1e6;
-        page::insert(&page::report(&model, &design, &files, &run, clock_mhz)?, &mut files)?;
-        (files, run)
+        Built::of(&model, &design, clock_mhz)?
     };
+    let latency = built.report.hardware.latency;
     let differences = if args.check {
-        Some(output_dir::differences(&args.output_dir, &files)?)
+        let without = output_dir::differences(&args.output_dir, &built.files)?;
+        // A page written after `snug prove` has its verdicts; it is up to date, too.
+        built.add_proof(&args.output_dir)?;
+        let with = output_dir::differences(&args.output_dir, &built.files)?;
+        Some(if with.len() < without.len() { with } else { without })
     } else {
-        output_dir::write(&args.output_dir, &files, args.force)?;
+        built.add_proof(&args.output_dir)?;
+        output_dir::write(&args.output_dir, &built.files, args.force)?;
         None
     };
-    let report = report(args, &design, &clock, run.latency(&design.dataflow), differences);
+    let report = report(args, &design, &clock, latency, differences);
     if console.json {
         console.print_json("snug.generate/1", &report)?;
     } else {

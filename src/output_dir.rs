@@ -16,6 +16,8 @@ use thiserror::Error;
 pub const MANIFEST: &str = "snug.json";
 /// The folder that the generated Makefile builds in: not snug's, not the user's, replaced without a word.
 pub const BUILD: &str = "build";
+/// The folder in it where `snug prove` keeps its results.
+pub const PROOFS: &str = "proof";
 const SCHEMA: &str = "snug.manifest/1";
 
 /// Relative path (with `/`) to contents.
@@ -100,7 +102,14 @@ pub fn write(dir: &Path, files: &Files, force: bool) -> Result<(), OutputDirErro
         }
         std::fs::write(&path, bytes).map_err(failed("write", &path))?;
     }
-    swap(&target, &fresh, &staging.0.join("old"))
+    let old = staging.0.join("old");
+    swap(&target, &fresh, &old)?;
+    // Proofs are kept by what they are of: those of unchanged modules hold on. Without them there is nothing but work to be done again.
+    let kept = |folder: &Path| folder.join(BUILD).join(PROOFS);
+    if kept(&old).is_dir() && std::fs::create_dir_all(target.join(BUILD)).is_ok() {
+        let _ = std::fs::rename(kept(&old), kept(&target));
+    }
+    Ok(())
 }
 
 /// How `dir` differs from `files`: `rtl/top.v (differs)`, `io.json (missing)`, `notes.txt (added)`.

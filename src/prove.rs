@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sim::prove::{self, Counterexample, Module, Options, Report, Verdict};
+use sim::report::{self, Proof};
 use sim::tools::{self, Tool};
 
 use crate::Outcome;
 use crate::console::Console;
 use crate::error::{Error, ModelError};
-use crate::output_dir;
+use crate::output_dir::{self, Files};
 use crate::progress::Progress;
 
 pub mod certificate;
@@ -113,7 +114,7 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
     let options = Options {
         jobs: rayon::current_num_threads(),
         timeout,
-        work: dir.join(output_dir::BUILD).join("proof"),
+        work: dir.join(output_dir::BUILD).join(output_dir::PROOFS),
         module: module.clone(),
         witnesses: witnesses(dir)?,
     };
@@ -128,6 +129,44 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
     let origin = certificate::origin(dir)?;
     let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner, &origin);
     Ok(Found { report, certificate, statement, tool: yosys.banner.clone() })
+}
+
+/// The verdicts that an earlier run in `dir` left on the Verilog in `files`; nothing if there are none, they are of other Verilog, or the
+/// Yosys that found them is not there to say so.
+pub fn kept(dir: &Path, files: &Files) -> Option<Proof> {
+    let work = dir.join(output_dir::BUILD).join(output_dir::PROOFS);
+    if !work.is_dir() {
+        return None;
+    }
+    let yosys = tools::find(Tool::Yosys).ok()?;
+    let list = std::str::from_utf8(files.get("files.f")?).ok()?;
+    let text = |name: &str| String::from_utf8(files.get(name)?.clone()).ok();
+    let texts = list.lines().map(|name| Some((name.to_owned(), text(name)?))).collect::<Option<_>>()?;
+    let DataflowFile { dataflow } = serde_json::from_slice(files.get(crate::folding::DATAFLOW)?).ok()?;
+    let witnesses = prove::cover::witnesses(&dataflow).ok()?;
+    let found = prove::kept(&yosys, &texts, &witnesses, &work);
+    (!found.is_empty()).then(|| proof(&found, &yosys.banner))
+}
+
+/// Verdicts as a page shows them.
+pub fn proof(modules: &[Option<Module>], tool: &str) -> Proof {
+    let count = |verdict| modules.iter().flatten().filter(|m| m.verdict == verdict).count();
+    let (all, proved) = (modules.len(), count(Verdict::Proved));
+    let claim = if proved == all {
+        format!(
+            "Proved: all {all} modules keep their claims for every input, for ever; no accumulator, adder or product loses a bit."
+        )
+    } else {
+        let refuted = count(Verdict::Refuted);
+        let open = all - proved - refuted;
+        format!("NOT proved: of {all} modules {proved} are proved, {refuted} refuted, {open} not decided or not run.")
+    };
+    let verdict = |m: &Module| report::Verdict {
+        module: m.name.clone(),
+        verdict: word(m.verdict).to_owned(),
+        seconds: m.seconds,
+    };
+    Proof { tool: tool.to_owned(), claim, modules: modules.iter().flatten().map(verdict).collect() }
 }
 
 /// What is needed of `dataflow.json`.

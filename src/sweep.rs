@@ -11,40 +11,66 @@ use rayon::prelude::*;
 
 use crate::Outcome;
 use crate::console::Console;
+use crate::data::Layout;
 use crate::error::Error;
 use crate::folding::FoldingArgs;
-use crate::inputs::InputArgs;
 use crate::model::ModelArgs;
+use crate::progress::Progress;
 use crate::quantize::float::BitArgs;
 
 mod cache;
+mod foldings;
 mod measure;
 mod page;
+mod pick;
 mod plan;
+mod reduction;
 mod results;
+mod source;
+mod training;
 mod workflow;
 
 use cache::Cache;
 use measure::Sweep;
+use plan::Task;
 use results::{Point, Results};
 
-/// Quantize at many accumulator widths by many methods: accuracy, sparsity and LUTs on one page
+/// The method of the network as it came.
+const EXACT: &str = "exact";
+/// What is trained without `--methods`.
+const TRAINED: [&str; 3] = ["a2q", "a2q+", "sign-split"];
+/// What is quantized without `--methods`.
+const QUANTIZED: [&str; 5] = ["a2q", "a2q+", "sign-split", "axe", "grid-rescale"];
+
+/// Quantize (or train) at many accumulator widths by many methods: accuracy, sparsity and LUTs on one page
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// Train every point: MODEL is a configuration of snug train (TOML), whose method and bits are the sweep's (cargo feature `train`)
+    #[arg(long, conflicts_with_all = ["inputs", "labels", "calibration", "keep", "tile"])]
+    train: bool,
     /// Widths of all accumulators: 8..=16, or 8,10,12; without it the widest exact width and six bits down
     #[arg(long, value_name = "BITS")]
     accumulator: Option<String>,
-    /// How integers are chosen
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = PossibleValuesParser::new(NAMES),
-          default_value = "a2q,a2q+,sign-split,axe,grid-rescale")]
+    /// How integers are chosen; without it a2q,a2q+,sign-split,axe,grid-rescale (with --train a2q,a2q+,sign-split)
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', value_parser = PossibleValuesParser::new(NAMES))]
     methods: Vec<String>,
-    #[command(flatten)]
-    inputs: InputArgs,
+    /// Samples: .npy, IDX (.gz too), PNG file or folder, CSV
+    #[arg(long, value_name = "FILE", required_unless_present = "train")]
+    inputs: Option<PathBuf>,
+    /// Where the file keeps its channels
+    #[arg(long, value_enum, default_value = "nchw")]
+    layout: Layout,
+    /// Use at most so many samples
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Draws the samples of --limit (without it: the first ones)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Class indices of all samples of --inputs: .npy, IDX or CSV
-    #[arg(long, value_name = "FILE")]
-    labels: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "train")]
+    labels: Option<PathBuf>,
     /// Samples for methods that look at data (axe)
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
@@ -61,6 +87,9 @@ pub struct Args {
     tile: Option<u32>,
     #[command(flatten)]
     folding: FoldingArgs,
+    /// Build every network with each of these: default, unrolled, interval=CYCLES, fps=RATE, luts=NUMBER, or files as --folding takes them
+    #[arg(long, value_name = "FOLDINGS", value_delimiter = ',', conflicts_with_all = ["folding", "target_interval", "target_fps", "max_luts"])]
+    foldings: Vec<String>,
     /// Count LUTs with Yosys, too
     #[arg(long)]
     synth: bool,
@@ -83,32 +112,40 @@ pub struct Args {
 /// # Errors
 /// If the model or the data cannot be used, or files cannot be written. A point without an answer is a result.
 pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
-    let sweep = Sweep::open(args, console)?;
-    let tasks = plan::tasks(args.accumulator.as_deref(), &args.methods, &sweep)?;
     let cache = Cache::open(&args.output_dir)?;
+    let sweep = Sweep::open(args, console)?;
+    let usual = || if args.train { TRAINED.map(str::to_owned).to_vec() } else { QUANTIZED.map(str::to_owned).to_vec() };
+    let methods = if args.methods.is_empty() { usual() } else { args.methods.clone() };
+    let groups = plan::tasks(args.accumulator.as_deref(), &methods, &sweep)?;
     if args.workflow.is_some() {
-        return workflow::write(args, &tasks, console);
+        return workflow::write(args, &groups, console);
     }
     if let Some(key) = &args.point {
-        let Some(task) = tasks.iter().find(|task| task.key == *key) else {
+        let Some(group) = groups.iter().find(|group| group.iter().any(|task| task.key == *key)) else {
             let message = format!("this sweep has no point '{key}'");
             let help = Some("model, data or options are not those that the workflow was written for".to_owned());
             return Err(Error::Usage { message, help });
         };
-        sweep.point(task, &cache)?;
+        sweep.points(&group.iter().collect::<Vec<_>>(), &cache, &|| ())?;
         return Ok(Outcome::Fine);
     }
-    let bar = progress(tasks.len(), console);
-    let points = tasks.par_iter().map(|task| {
-        let point = sweep.point(task, &cache);
-        bar.inc(1);
-        point
+    // What is known tells nothing about how long the rest takes.
+    let known = groups.iter().flatten().filter(|task| cache.get(&task.key).is_some()).count();
+    let bar = progress(groups.iter().map(Vec::len).sum(), known, console);
+    let points = groups.par_iter().map(|group| {
+        let tasks: Vec<&Task> = group.iter().collect();
+        sweep.points(&tasks, &cache, &|| bar.inc(1))
     });
-    let points = points.collect::<Result<Vec<Point>, Error>>();
+    let points = points.collect::<Result<Vec<Vec<Point>>, Error>>();
     bar.finish_and_clear();
-    let results = Results::new(&sweep, points?);
-    results.write(&args.output_dir)?;
-    page::write(&results, &workflow::command(), &args.output_dir)?;
+    let results = {
+        let _progress = Progress::start(console, "writing the page");
+        let results = Results::new(&sweep, points?.into_iter().flatten().collect())?;
+        results.write(&args.output_dir)?;
+        let sections = pick::sections(args, &sweep, &results)?;
+        page::write(&results, sections, workflow::commands(&args.output_dir), &args.output_dir)?;
+        results
+    };
     if console.json {
         console.print_json(results::SCHEMA, &results.body)?;
     } else {
@@ -118,7 +155,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
 }
 
 /// How many points are done, and how long the rest will take.
-fn progress(points: usize, console: &Console) -> ProgressBar {
+fn progress(points: usize, known: usize, console: &Console) -> ProgressBar {
     if console.quiet || console.json {
         return ProgressBar::hidden();
     }
@@ -126,6 +163,8 @@ fn progress(points: usize, console: &Console) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} points [{elapsed}, {eta} left]") {
         bar.set_style(style);
     }
+    bar.set_position(known as u64);
+    bar.reset_eta();
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }

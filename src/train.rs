@@ -9,7 +9,7 @@ mod data;
 #[cfg(feature = "train")]
 mod folder;
 #[cfg(feature = "train")]
-mod session;
+pub mod session;
 
 #[cfg(feature = "train")]
 pub use session::run;

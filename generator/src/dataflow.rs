@@ -375,16 +375,13 @@ pub struct MatrixVector {
     pub search: Option<Search>,
     /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
     pub words_read_ahead: bool,
-<<<<<<< HEAD
     /// Whether every processing element has the fold and the beat in registers of its own, which takes a cycle.
     pub operands_copied: bool,
-=======
     /// Whether a code is looked up from the pattern of its sum, one table a bit, in the place of a search. Then there is one
     /// neuron fold.
     pub direct_codes: bool,
     /// What its weights are kept in.
     pub weight_memory: WeightMemory,
->>>>>>> arrays
     /// Places of the exit queue.
     pub queue_depth: usize,
 }

@@ -89,8 +89,8 @@ pub enum Part {
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Part::Weights => "weights",
-            Part::Products => "products",
+            Part::Weights => "weight memory",
+            Part::Products => "multipliers",
             Part::Tree => "adder tree",
             Part::Accumulator => "accumulators",
             Part::Thresholds => "thresholds",

@@ -11,12 +11,8 @@ use crate::class_terms;
 use crate::dataflow::{Dataflow, Encoding, Kind, MatrixVector, Pe, Stream};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
-<<<<<<< HEAD
 use crate::reduction::{Reduction, join_levels};
-use crate::unrolled::{self, Unrolled};
-=======
 use crate::unrolled::Unrolled;
->>>>>>> arrays
 
 /// How many shared sums an array puts on one another.
 const SHARED_DEPTH: usize = 3;

@@ -152,6 +152,19 @@ pub fn prove(
     })
 }
 
+/// The results that `work` holds of the modules of `texts` (file name to Verilog), in their order; none where a module has none, or where it
+/// was found for other Verilog, with other claims, for other witnesses or by another Yosys. Empty if none has any.
+pub fn kept(
+    yosys: &Found,
+    texts: &BTreeMap<String, String>,
+    witnesses: &BTreeMap<String, cover::Witness>,
+    work: &Path,
+) -> Vec<Option<Module>> {
+    let jobs = script::jobs(texts);
+    let all: Vec<Option<Module>> = jobs.iter().map(|job| module::kept(yosys, texts, witnesses, job, work)).collect();
+    if all.iter().all(Option::is_none) { Vec::new() } else { all }
+}
+
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

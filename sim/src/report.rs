@@ -3,7 +3,9 @@
 //! A caller fills a [`Report`] from what it has; what is absent is left out of the page. Texts may be hostile (names come
 //! from model files): all of them are escaped. [`charts`] gives the page's plots as files of their own.
 
+mod canvas;
 mod chart;
+mod markers;
 mod page;
 mod scatter;
 mod schedule;
@@ -13,9 +15,9 @@ use quantizer::inspect::Inspection;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use scatter::{Curve, Scatter, scatter};
+pub use scatter::{Better, Curve, Scatter, pareto, scatter};
 pub use schedule::{Hardware, Module, Part};
-pub use sweep::{SweepPage, sweep};
+pub use sweep::{Section, SweepPage, Table, sweep};
 
 /// Version of the report's form.
 pub const SCHEMA: &str = "snug.report/1";
@@ -44,6 +46,8 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// Whether accumulators were proved safe on the Verilog itself.
     pub proof: Option<Proof>,
+    /// The command that proves it, for a page without a proof.
+    pub prove_command: Option<String>,
     /// The certificate beside the Verilog.
     pub certificate: Option<Certificate>,
     /// Some lines of the generated Verilog.
@@ -64,6 +68,7 @@ impl Report {
             accuracy: None,
             checks: Vec::new(),
             proof: None,
+            prove_command: None,
             certificate: None,
             verilog: None,
         }
@@ -195,21 +200,31 @@ pub enum ReportError {
     },
 }
 
-/// A plot as a file.
+/// A plot as two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chart {
-    /// File name: `widths.svg`, `schedule.svg`, `luts.svg`.
+    /// File name of the SVG: `widths.svg`, `schedule.svg`, `luts.svg`.
     pub name: &'static str,
     /// A whole SVG document.
     pub svg: String,
+    /// The same as a PNG file, with twice as many pixels each way as a page shows.
+    pub png: Vec<u8>,
 }
 
-/// The page as one HTML document. The same report gives the same bytes.
+impl Chart {
+    /// Both files: name and contents.
+    pub fn files(&self) -> [(String, &[u8]); 2] {
+        let png = self.name.trim_end_matches(".svg").to_owned() + ".png";
+        [(self.name.to_owned(), self.svg.as_bytes()), (png, &self.png)]
+    }
+}
+
+/// The page as one HTML document, with the plots of [`charts`] in it. The same report gives the same bytes.
 ///
 /// # Errors
 /// [`ReportError`]; no content of the report causes one.
-pub fn render(report: &Report) -> Result<String, ReportError> {
-    page::render(report, &charts(report)?)
+pub fn render(report: &Report, charts: &[Chart]) -> Result<String, ReportError> {
+    page::render(report, charts)
 }
 
 /// The plots that the page shows.

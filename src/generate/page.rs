@@ -1,7 +1,8 @@
 //! The report of a generated folder.
 
 use sim::cycle;
-use sim::report::{Certificate, Check, Excerpt, Hardware, Part, Pin, Report, Top, render};
+pub use sim::report::Report;
+use sim::report::{Certificate, Check, Excerpt, Hardware, Part, Pin, Top, charts, render};
 
 use super::vectors::FRAMES;
 use super::{Design, io};
@@ -48,6 +49,8 @@ pub fn report(
     estimates(&mut hardware, dataflow);
     let mut report = Report::new(inspection, top, hardware);
     report.tools = vec![format!("snug {}", env!("CARGO_PKG_VERSION"))];
+    report.commands = commands(design);
+    report.prove_command = Some("snug prove DIR".to_owned());
     let fewer = if run.result.nrows() < FRAMES { " (fewer than usual: a frame is much work)" } else { "" };
     report.checks.push(Check {
         what: "cycle engine = golden model".to_owned(),
@@ -64,27 +67,43 @@ pub fn report(
     Ok(report)
 }
 
-/// Adds the LUT estimate of every module, by part.
+/// Adds the LUT estimate of every module, by part; modules without the part have 0 of it.
 fn estimates(hardware: &mut Hardware, dataflow: &generator::dataflow::Dataflow) {
+    use generator::estimate::Part as Of;
+    let all = [Of::Products, Of::Tree, Of::Accumulator, Of::Thresholds, Of::Weights, Of::Memory, Of::Control];
     for (shown, module) in hardware.modules.iter_mut().zip(&dataflow.modules) {
-        let mut parts: Vec<Part> = Vec::new();
-        for (part, cost) in generator::estimate::module(dataflow, module).into_iter().flat_map(|m| m.parts) {
-            let (name, count) = (part.to_string(), cost.lut_total());
-            match parts.iter_mut().find(|p| p.name == name) {
-                Some(known) => known.count += count,
-                None => parts.push(Part { name, count }),
-            }
-        }
-        shown.lut_estimate = parts;
+        let costs = generator::estimate::module(dataflow, module);
+        let count = |part| costs.iter().flat_map(|m| &m.parts).filter(|p| p.0 == part).map(|p| p.1.lut_total()).sum();
+        shown.lut_estimate = all.iter().map(|&part| Part { name: part.to_string(), count: count(part) }).collect();
     }
 }
 
-/// Puts the report into the folder.
+/// The commands that make this folder, DIR, again from what lies in it, and its proof and its counts. The same folder has the same
+/// commands, whatever it was first made from: that is named at the top of the page.
+fn commands(design: &Design) -> Vec<String> {
+    let mut generate = "snug generate DIR/network.safetensors --folding DIR/dataflow.json".to_owned();
+    generate += &format!(" --backend {} --accumulator-width {}", design.backend, design.accumulators);
+    if design.dataflow.output == generator::dataflow::Output::Label {
+        generate += " --output label";
+    }
+    generate += &format!(" --top {} -o DIR", design.dataflow.top);
+    vec![generate, "snug prove DIR".to_owned(), "snug synth DIR".to_owned()]
+}
+
+/// Puts the report and its plots into the folder.
 ///
 /// # Errors
 /// If it cannot be rendered, which is a defect of snug.
 pub fn insert(report: &Report, files: &mut Files) -> Result<(), Error> {
-    let page = render(report).map_err(|source| Error::Usage { message: source.to_string(), help: None })?;
+    let defect = |source: sim::report::ReportError| Error::Usage {
+        message: source.to_string(),
+        help: Some("this is a defect of snug; please report it".to_owned()),
+    };
+    let charts = charts(report).map_err(defect)?;
+    let page = render(report, &charts).map_err(defect)?;
+    for (name, bytes) in charts.iter().flat_map(sim::report::Chart::files) {
+        files.insert(format!("plots/{name}"), bytes.to_vec());
+    }
     files.insert("report.html".to_owned(), page.into_bytes());
     Ok(())
 }

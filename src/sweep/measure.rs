@@ -1,50 +1,43 @@
-//! One point: quantized, run on the samples, certified, estimated, synthesized.
+//! One point: quantized or trained, run on the samples, certified, estimated, synthesized.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
 use generator::estimate::estimate;
-use generator::folding::{FoldingRequest, resolve};
-use ndarray::Array2;
 use quantizer::certificate::Certificate;
 use quantizer::inspect::inspect;
-use quantizer::network::{Network, TensorId};
-use quantizer::store;
-use quantizer::weights::by_name;
-use quantizer::weights::network::{quantize_network, quantize_real};
+use rayon::prelude::*;
 use serde_json::json;
-use sim::golden;
 use sim::tools::{self, Found, Tool};
-use sim::yosys::{Job, Target, synthesize};
+use sim::yosys::{Job, Synthesis, Target, synthesize};
 
 use super::cache::{self, Cache};
-use super::plan::Task;
+use super::foldings::{self, Folding};
+use super::plan::{Task, What};
 use super::results::{Layer, Point};
+use super::source::{Net, Source, invalid};
 use super::{Args, results};
 use crate::console::Console;
-use crate::data::{DataError, labels::labels};
 use crate::error::Error;
 use crate::files;
+use crate::folding::FoldingArgs;
 use crate::generate::Design;
-use crate::inputs::InputArgs;
-use crate::model::{Model, ModelArgs};
+use crate::model::Model;
 use crate::progress::Progress;
-use crate::quantize::{self, RealWeights};
 
 /// What all points share.
 pub struct Sweep<'a> {
     args: &'a Args,
-    /// The network as it came.
-    pub model: Model,
-    real: Option<RealWeights>,
-    codes: Array2<i64>,
-    labels: Vec<usize>,
-    calibration: Option<Array2<i64>>,
+    /// Where networks come from, and what they are measured on.
+    pub source: Source,
     yosys: Option<Found>,
-    /// PE and SIMD of every point.
-    folding: FoldingRequest,
+    /// What every network is built with.
+    pub foldings: Vec<Folding>,
+    /// How wide registers are built, but those of the 32-bit reference.
+    pub registers: AccumulatorRule,
     /// What the keys of all points begin with.
     shared: serde_json::Value,
     /// Right answers by network: methods often agree, all of them where the network fits.
@@ -52,104 +45,87 @@ pub struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// Opens model, samples, labels and, where it is asked for, Yosys.
+    /// Opens model or configuration, samples, labels and, where it is asked for, Yosys. With `--train` the reference is trained here:
+    /// foldings are resolved for it.
     ///
     /// # Errors
     /// If any of them cannot be used.
     pub fn open(args: &'a Args, console: &Console) -> Result<Self, Error> {
-        let _progress = Progress::start(console, "reading");
-        let calibration = args.calibration.as_ref().map(|inputs| InputArgs {
-            inputs: inputs.clone(),
-            layout: args.inputs.layout,
-            limit: Some(args.calibration_limit.get()),
-            seed: None,
-        });
-        let (model, real) = quantize::open(&args.model, &args.bits, calibration.as_ref())?;
-        let network = &model.network;
-        if let Err(why) = &network.label_grid {
-            let message = format!("no accuracy without classes: {why}");
-            return Err(Error::Usage {
-                message,
-                help: Some("snug quantize takes this network all the same".to_owned()),
-            });
-        }
-        let inputs = args.inputs.read(&model, console)?;
-        let all = labels(&args.labels, network.tensor(network.output).shape.iter().product())?;
-        if all.len() != inputs.available {
-            let (path, other) = (args.labels.clone(), args.inputs.inputs.clone());
-            return Err(DataError::Count { path, found: all.len(), other, expected: inputs.available }.into());
-        }
-        let labels: Vec<usize> = inputs.indices.iter().map(|&i| all[i]).collect();
-        let calibration = calibration.map(|c| c.read(&model, console)).transpose()?.map(|c| c.codes);
+        let _progress = Progress::start(console, if args.train { "training the reference" } else { "reading" });
+        let source = Source::open(args, &args.output_dir, console)?;
         let yosys = if args.synth { Some(tools::find(Tool::Yosys)?) } else { None };
-        // A wrong name is wrong for every point; so is a wrong folding.
-        quantize::keep(network, &args.keep, &mut vec![None; network.matrix_layers().count()])?;
-        // All points are folded as the network as it came: dead channels of one of them would change what keeps up, and
-        // LUTs at different widths could not be compared.
-        let request = args.folding.request(&model, Output::Logits)?;
-        let folding: BTreeMap<_, _> = resolve(network, &request).map_err(Error::from)?.layers.into_iter().collect();
+        let folder = if args.train { None } else { args.model.model.is_dir().then(|| args.model.model.clone()) };
+        let reference = source.network(source.reference(), None)?;
+        let model = Model { folder, ..reference.model() };
+        let foldings = foldings::all(&args.foldings, &args.folding, &model)?;
+        let registers = args.folding.accumulators(&model)?;
+        let backend = args.folding.backend(&model)?;
         let shared = json!({
             "schema": results::POINT_SCHEMA,
             "snug": env!("CARGO_PKG_VERSION"),
-            "network": store::hash(network).map_err(|source| store_error(&args.model, source))?,
-            "real_weights": real.as_deref().map(cache::hash_real),
-            "samples": cache::hash(&inputs.codes),
-            "labels": cache::key(&labels),
-            "calibration": calibration.as_ref().map(cache::hash),
-            "keep": args.keep,
-            "tile": args.tile,
-            "folding": folding,
-            "backend": format!("{:?}", args.folding.backend(&model)?),
+            "source": source.identity()?,
+            "backend": backend.to_string(),
             "yosys": yosys.as_ref().map(|y| &y.banner),
         });
-        let codes = inputs.codes;
-        let folding = FoldingRequest::Layers(folding);
-        Ok(Sweep { args, model, real, codes, labels, calibration, yosys, folding, shared, known: Mutex::default() })
+        Ok(Sweep { args, source, yosys, foldings, registers, shared, known: Mutex::default() })
     }
 
-    /// Bits of the widest accumulator of the network as it came.
-    pub fn widest(&self) -> u32 {
-        let layers = inspect(&self.model.network).map(|i| i.layers).unwrap_or_default();
-        layers.iter().filter_map(|l| Some(l.accumulator.as_ref()?.exact)).max().unwrap_or(1)
-    }
-
-    /// How many samples every point sees.
-    pub fn samples(&self) -> usize {
-        self.labels.len()
+    /// The Yosys that counts, if one does.
+    pub fn yosys(&self) -> Option<&str> {
+        self.yosys.as_ref().map(|y| y.banner.as_str())
     }
 
     /// The name of a point's result: everything that it depends on, hashed.
-    pub fn key(&self, method: &str, accumulator: Option<u32>) -> String {
-        cache::key(&json!({ "shared": self.shared, "method": method, "accumulator": accumulator }))
+    pub fn key(&self, what: &What, folding: usize, registers: AccumulatorRule) -> String {
+        let folding = &self.foldings[folding];
+        cache::key(&json!({
+            "shared": self.shared,
+            "method": what.method,
+            "accumulator": what.accumulator,
+            "folding": [&folding.name, &format!("{:?}", folding.request)],
+            "registers": registers.to_string(),
+        }))
     }
 
-    /// The point, from the cache or measured. What has no answer is a point with an error.
+    /// The points of one network, from the cache or measured. What has no answer is a point with an error.
     ///
     /// # Errors
-    /// If the result cannot be written.
-    pub fn point(&self, task: &Task, cache: &Cache) -> Result<Point, Error> {
-        if let Some(point) = cache.get(&task.key) {
-            return Ok(point);
-        }
-        let mut point = Point::new(task, self.samples());
-        match self.measure(task, &mut point) {
-            Ok(()) => cache.put(&point)?,
-            Err(error) => {
-                point.error = Some(error.to_string());
-                // A network without an answer has none the next time; a tool may do better.
-                if !matches!(error, Error::Tool(_) | Error::Yosys(_) | Error::Write { .. }) {
-                    cache.put(&point)?;
-                }
+    /// If a result cannot be written.
+    pub fn points(&self, tasks: &[&Task], cache: &Cache, done: &(dyn Fn() + Sync)) -> Result<Vec<Point>, Error> {
+        let known: Vec<Option<Point>> = tasks.iter().map(|task| cache.get(&task.key)).collect();
+        let Some(first) = tasks.iter().zip(&known).find_map(|(t, k)| k.is_none().then_some(t)) else {
+            return Ok(known.into_iter().flatten().collect());
+        };
+        let net = self.source.network(&first.what.method, first.what.accumulator);
+        let measured = tasks.par_iter().zip(known).map(|(task, known)| {
+            if let Some(point) = known {
+                return Ok(point);
             }
-        }
-        Ok(point)
+            let mut point = Point::new(task, self.source.samples(), &self.foldings[task.folding].name);
+            let measured = net
+                .as_ref()
+                .map_err(Failure::of)
+                .and_then(|net| self.measure(net, task, &mut point).map_err(|error| Failure::of(&error)));
+            let keep = match measured {
+                Ok(()) => true,
+                Err(failure) => {
+                    point.error = Some(failure.text);
+                    failure.lasting
+                }
+            };
+            if keep {
+                cache.put(&point)?;
+            }
+            done();
+            Ok(point)
+        });
+        measured.collect()
     }
 
-    fn measure(&self, task: &Task, point: &mut Point) -> Result<(), Error> {
-        let network = self.quantized(task)?;
-        let certificate = Certificate::of(&network).map_err(|source| store_error(&self.args.model, source))?;
-        let hash = certificate.network_sha256;
-        let inspection = inspect(&network).map_err(Error::Invalid)?;
+    fn measure(&self, net: &Net, task: &Task, point: &mut Point) -> Result<(), Error> {
+        let network = &net.network;
+        let hash = Certificate::of(network).map_err(invalid)?.network_sha256;
+        let inspection = inspect(network).map_err(Error::Invalid)?;
         let (mut nonzero, mut total) = (0, 0);
         for row in &inspection.layers {
             let (Some(weights), Some(accumulator)) = (&row.weights, &row.accumulator) else { continue };
@@ -164,69 +140,52 @@ impl<'a> Sweep<'a> {
         }
         point.exact = point.layers.iter().map(|l| l.exact).max();
         point.sparsity = (total > 0).then(|| (total - nonzero) as f64 / total as f64);
-        let correct = self.correct(&network, &hash)?;
+        let correct = self.correct(net, &hash)?;
         point.network_sha256 = Some(hash);
         point.correct = Some(correct);
-        point.accuracy = Some(correct as f64 / self.samples().max(1) as f64);
-        let model = Model {
-            network,
-            chains: vec![],
-            first_quant: None,
-            input_type: None,
-            normalise: crate::codes::Normalise { mean: vec![], std: vec![] },
-            folder: self.model.folder.clone(),
-            stored: true,
-        };
-        let design = Design::folded(&model, &self.folding, &self.args.folding, None, Output::Logits)?;
+        point.accuracy = Some(correct as f64 / self.source.samples().max(1) as f64);
+        let model = Net { network: network.clone(), first_quant: None }.model();
+        let design = self.design(&model, task.folding, task.registers)?;
         point.interval = Some(design.dataflow.interval());
         point.lut_estimate = Some(estimate(&design.dataflow).total.lut_total());
-        if let Some(yosys) = &self.yosys {
-            point.lut = Some(self.synthesized(yosys, &design.dataflow)?);
+        if self.yosys.is_some() {
+            point.lut = Some(self.synthesized(&design.dataflow)?.counts.lut_total());
         }
         Ok(())
     }
 
-    fn quantized(&self, task: &Task) -> Result<Network, Error> {
-        let network = &self.model.network;
-        let Some(accumulator) = task.accumulator else { return Ok(network.clone()) };
-        let mut targets = vec![Some(accumulator); network.matrix_layers().count()];
-        quantize::keep(network, &self.args.keep, &mut targets)?;
-        let tile = self.args.tile.filter(|_| task.method.starts_with("axe")).map(|t| t as usize);
-        let Some(method) = by_name(&task.method, tile) else {
-            return Err(Error::Usage { message: format!("there is no method '{}'", task.method), help: None });
+    /// A network of the sweep as hardware.
+    ///
+    /// # Errors
+    /// If the generator refuses it.
+    pub fn design(&self, model: &Model, folding: usize, registers: AccumulatorRule) -> Result<Design, Error> {
+        let own = FoldingArgs {
+            backend: self.args.folding.backend.clone(),
+            accumulator_width: Some(registers.to_string()),
+            ..FoldingArgs::default()
         };
-        let activations = self.calibration.as_ref().map(|codes| {
-            move |network: &Network, TensorId(id): TensorId| {
-                let mut tensors = golden::run_all(network, codes.view()).map_err(|e| e.to_string())?;
-                Ok(tensors.swap_remove(id))
-            }
-        });
-        let activations = activations.as_ref().map(|a| a as _);
-        let result = match &self.real {
-            Some(weights) => quantize_real(network, weights, &targets, method.as_ref(), activations),
-            None => quantize_network(network, &targets, method.as_ref(), activations),
-        };
-        Ok(result.map_err(quantize::refused)?.0)
+        Design::folded(model, &self.foldings[folding].request, &own, None, Output::Logits)
     }
 
-    /// Samples with their largest output at their label, ties to the lowest class.
-    fn correct(&self, network: &Network, hash: &str) -> Result<usize, Error> {
+    fn correct(&self, net: &Net, hash: &str) -> Result<usize, Error> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&correct) = known().get(hash) {
             return Ok(correct);
         }
-        let outputs = golden::run(network, self.codes.view())?;
-        let grid = network
-            .label_grid
-            .as_ref()
-            .map_err(|why| Error::Usage { message: format!("no accuracy without classes: {why}"), help: None })?;
-        let correct = golden::label(outputs.view(), grid).iter().zip(&self.labels).filter(|(a, b)| a == b).count();
+        let correct = self.source.correct(net)?;
         known().insert(hash.to_owned(), correct);
         Ok(correct)
     }
 
-    /// LUTs of all uses that Yosys counts for the whole design, flat, on xc7.
-    fn synthesized(&self, yosys: &Found, dataflow: &Dataflow) -> Result<u64, Error> {
+    /// What Yosys counts for the whole design, flat, on xc7.
+    ///
+    /// # Errors
+    /// If Yosys is not wanted, or fails.
+    pub fn synthesized(&self, dataflow: &Dataflow) -> Result<Synthesis, Error> {
+        let yosys = match &self.yosys {
+            Some(yosys) => yosys,
+            None => &tools::find(Tool::Yosys)?,
+        };
         let folder = tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
         let mut sources = Vec::new();
         for file in generator::emit::verilog(dataflow, &[])? {
@@ -236,10 +195,20 @@ impl<'a> Sweep<'a> {
         }
         let timeout = Duration::from_secs(self.args.timeout);
         let job = Job { timeout, ..Job::new(sources, dataflow.top.clone(), Target::Xc7) };
-        Ok(synthesize(yosys, &job)?.counts.lut_total())
+        Ok(synthesize(yosys, &job)?)
     }
 }
 
-fn store_error(model: &ModelArgs, source: store::StoreError) -> Error {
-    Error::Store { path: model.model.clone(), source }
+/// Why a point has no figures.
+struct Failure {
+    text: String,
+    /// A network without an answer has none the next time; a tool may do better.
+    lasting: bool,
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        let lasting = !matches!(error, Error::Tool(_) | Error::Yosys(_) | Error::Write { .. });
+        Failure { text: error.to_string(), lasting }
+    }
 }

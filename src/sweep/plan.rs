@@ -1,5 +1,6 @@
 //! Which points a sweep has.
 
+use generator::accumulators::AccumulatorRule;
 use quantizer::certificate::Targets;
 
 use super::measure::Sweep;
@@ -7,44 +8,64 @@ use crate::error::Error;
 
 /// Without `--accumulator` a sweep goes so many bits down from the widest exact width.
 const DOWN: u32 = 6;
+/// Accumulators of those who do not ask: what the reduction is measured from, as A2Q's is.
+const USUAL: AccumulatorRule = AccumulatorRule::Bits(32);
 
 /// A point to be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// `exact` for the network as it came.
-    pub method: String,
-    /// Bits of every accumulator; none for the network as it came.
-    pub accumulator: Option<u32>,
+    /// What the point is of.
+    pub what: What,
+    /// Which of the sweep's foldings it has.
+    pub folding: usize,
+    /// How wide its registers are built.
+    pub registers: AccumulatorRule,
     /// Name of its result: what it depends on, hashed.
     pub key: String,
 }
 
-/// Every point: the network as it came, then method by method from narrow to wide.
+/// A network of a sweep: measured once for every folding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct What {
+    /// How its integers came about.
+    pub method: String,
+    /// Bits of every accumulator; none for the reference, the network as it came.
+    pub accumulator: Option<u32>,
+}
+
+/// Every point, network by network: the reference, also with registers of 32 bits, then method by method from narrow to wide.
 ///
 /// # Errors
 /// If the widths are none.
-pub fn tasks(accumulator: Option<&str>, methods: &[String], sweep: &Sweep) -> Result<Vec<Task>, Error> {
-    let widest = sweep.widest();
-    let widths = match accumulator {
-        Some(text) => widths(text)?,
-        None => (widest.saturating_sub(DOWN).max(1)..=widest).collect(),
-    };
-    let mut unique: Vec<&String> = Vec::new();
-    methods.iter().for_each(|m| {
-        if !unique.contains(&m) {
-            unique.push(m)
+pub fn tasks(accumulator: Option<&str>, methods: &[String], sweep: &Sweep) -> Result<Vec<Vec<Task>>, Error> {
+    let widths = match (accumulator, sweep.source.widest()) {
+        (Some(text), _) => widths(text)?,
+        (None, Some(widest)) => (widest.saturating_sub(DOWN).max(1)..=widest).collect(),
+        (None, None) => {
+            let message = "--train needs widths to train for: --accumulator".to_owned();
+            return Err(Error::Usage { message, help: Some("8..=16, or 8,10,12".to_owned()) });
         }
-    });
-    let task = |method: &str, accumulator| Task {
-        key: sweep.key(method, accumulator),
-        method: method.to_owned(),
-        accumulator,
     };
-    let mut tasks = vec![task("exact", None)];
-    tasks.extend(
-        unique.iter().flat_map(|m| widths.iter().map(move |&p| (m.as_str(), p))).map(|(m, p)| task(m, Some(p))),
-    );
-    Ok(tasks)
+    let reference = What { method: sweep.source.reference().to_owned(), accumulator: None };
+    let mut all = vec![[sweep.registers, USUAL].iter().flat_map(|&r| group(sweep, &reference, r)).collect()];
+    let mut done: Vec<&String> = Vec::new();
+    for method in methods {
+        if done.contains(&method) {
+            continue;
+        }
+        done.push(method);
+        let what = |&bits: &u32| What { method: method.clone(), accumulator: Some(bits) };
+        all.extend(widths.iter().map(|bits| group(sweep, &what(bits), sweep.registers)));
+    }
+    Ok(all)
+}
+
+/// The points of one network.
+fn group(sweep: &Sweep, what: &What, registers: AccumulatorRule) -> Vec<Task> {
+    let key = |folding| sweep.key(what, folding, registers);
+    (0..sweep.foldings.len())
+        .map(|folding| Task { what: what.clone(), folding, registers, key: key(folding) })
+        .collect()
 }
 
 /// `8..=16`, `8` or `8,10,12`, in any mixture; ascending, each once.

@@ -6,23 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Sweep;
 use super::plan::Task;
+use super::reduction::Reduction;
 use crate::console::json;
 use crate::error::Error;
 use crate::files;
 
 /// Version of `results.json`.
-pub const SCHEMA: &str = "snug.sweep/1";
+pub const SCHEMA: &str = "snug.sweep/2";
 /// Version of a point's file. To be raised whenever a point measures something else: its key changes with it.
-pub const POINT_SCHEMA: &str = "snug.sweep.point/2";
+pub const POINT_SCHEMA: &str = "snug.sweep.point/3";
 
 /// One width, one method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
-    /// How integers were chosen; `exact` for the network as it came.
+    /// How integers were chosen; `exact` for the network as it came, `unconstrained` for the one trained so.
     pub method: String,
     /// Bits that every accumulator had to fit.
     pub accumulator: Option<u32>,
+    /// Which of the sweep's foldings it was built with.
+    pub folding: String,
+    /// How wide its registers are: `channel` for exact in each processing element, or bits.
+    pub registers: String,
     /// Right samples, as a part of all.
     pub accuracy: Option<f64>,
     /// Zero weights, as a part of all.
@@ -67,10 +72,12 @@ pub struct Layer {
 
 impl Point {
     /// A point before it is measured.
-    pub fn new(task: &Task, samples: usize) -> Self {
+    pub fn new(task: &Task, samples: usize, folding: &str) -> Self {
         Point {
-            method: task.method.clone(),
-            accumulator: task.accumulator,
+            method: task.what.method.clone(),
+            accumulator: task.what.accumulator,
+            folding: folding.to_owned(),
+            registers: task.registers.to_string(),
             accuracy: None,
             sparsity: None,
             lut_estimate: None,
@@ -91,6 +98,8 @@ impl Point {
 pub struct Results {
     /// What `results.json` holds beside its schema.
     pub body: Body,
+    /// Foldings in their order.
+    pub foldings: Vec<String>,
 }
 
 /// The keys of `results.json`.
@@ -100,10 +109,14 @@ pub struct Body {
     pub network: String,
     /// SHA-256 of the file that it came from.
     pub source_sha256: String,
-    /// The network as it came; none where the sweep has no such point.
-    pub original: Option<Point>,
-    /// Method by method, from narrow to wide.
+    /// Right samples of the network with floats; null where none was trained.
+    pub float_correct: Option<usize>,
+    /// The network as it came, or trained without a constraint, with every folding: with exact registers, then with those of 32 bits.
+    pub references: Vec<Point>,
+    /// Method by method, from narrow to wide, each with every folding.
     pub points: Vec<Point>,
+    /// What narrow accumulators save; null where no point is accurate enough.
+    pub reduction: Option<Reduction>,
 }
 
 #[derive(Serialize)]
@@ -114,12 +127,18 @@ struct Document<'a> {
 }
 
 impl Results {
-    /// The points in their order; the first without a target is the network as it came.
-    pub fn new(sweep: &Sweep, points: Vec<Point>) -> Self {
-        let (mut original, points): (Vec<_>, Vec<_>) = points.into_iter().partition(|p| p.accumulator.is_none());
-        let network = &sweep.model.network;
-        let (name, source_sha256) = (network.name.clone(), network.source.sha256.clone());
-        Results { body: Body { network: name, source_sha256, original: original.pop(), points } }
+    /// The points in their order; those without a target are the references.
+    ///
+    /// # Errors
+    /// If the floats cannot be trained.
+    pub fn new(sweep: &Sweep, points: Vec<Point>) -> Result<Self, Error> {
+        let (references, points): (Vec<_>, Vec<_>) = points.into_iter().partition(|p| p.accumulator.is_none());
+        let (network, source_sha256) = sweep.source.name();
+        let float_correct = sweep.source.float()?;
+        let foldings = sweep.foldings.iter().map(|f| f.name.clone()).collect();
+        let mut body = Body { network, source_sha256, float_correct, references, points, reduction: None };
+        body.reduction = Reduction::of(&body);
+        Ok(Results { body, foldings })
     }
 
     /// Writes `results.json` and `results.csv`.
@@ -134,6 +153,8 @@ impl Results {
             csv.write_record([
                 "method",
                 "accumulator",
+                "folding",
+                "registers",
                 "accuracy",
                 "sparsity",
                 "lut_estimate",
@@ -148,6 +169,8 @@ impl Results {
                 csv.write_record([
                     p.method.clone(),
                     text_of(p.accumulator),
+                    p.folding.clone(),
+                    p.registers.clone(),
                     text_of(p.accuracy),
                     text_of(p.sparsity),
                     text_of(p.lut_estimate),
@@ -163,21 +186,26 @@ impl Results {
         })
     }
 
-    /// The network as it came, then all points.
+    /// The references, then all points.
     pub fn all(&self) -> impl Iterator<Item = &Point> {
-        self.body.original.iter().chain(&self.body.points)
+        self.body.references.iter().chain(&self.body.points)
     }
 
     /// For people.
     pub fn text(&self, folder: &Path) -> String {
-        let mut lines = vec![format!("{:15}  bits  accuracy  zeros  LUT est.     LUT", "method")];
+        let several = self.foldings.len() > 1;
+        let width = if several { self.foldings.iter().map(|f| f.chars().count() + 2).max().unwrap_or(0) } else { 0 };
+        let folding = |name: &str| format!("{:width$}", if several { name } else { "" });
+        let mut lines = vec![format!("{:15}  bits  {}accuracy  zeros  LUT est.     LUT", "method", folding("folding"))];
         for p in self.all() {
-            let bits = p.accumulator.or(p.exact);
-            let head = format!("{:15}  {:>4}", p.method, text_of(bits));
+            let wide =
+                p.accumulator.is_none() && self.body.references.first().is_some_and(|r| r.registers != p.registers);
+            let bits = if wide { p.registers.clone() } else { text_of(p.accumulator.or(p.exact)) };
+            let head = format!("{:15}  {bits:>4}  {}", p.method, folding(&p.folding));
             lines.push(match &p.error {
-                Some(error) => format!("{head}  {error}"),
+                Some(error) => format!("{head}{error}"),
                 None => format!(
-                    "{head}  {:>6.2} %  {:>3.0} %  {:>8}  {:>6}",
+                    "{head}{:>6.2} %  {:>3.0} %  {:>8}  {:>6}",
                     100.0 * p.accuracy.unwrap_or(0.0),
                     100.0 * p.sparsity.unwrap_or(0.0),
                     text_of(p.lut_estimate),
@@ -185,6 +213,7 @@ impl Results {
                 ),
             });
         }
+        lines.extend(self.body.reduction.as_ref().map(Reduction::text));
         lines.push(format!("{} written", folder.join("report.html").display()));
         lines.join("\n")
     }

@@ -1,6 +1,7 @@
 //! The sweep as independent commands, for an engine that runs them anywhere.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::Args;
 use super::plan::Task;
@@ -13,7 +14,7 @@ use crate::files;
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write(args: &Args, tasks: &[Task], console: &Console) -> Result<Outcome, Error> {
+pub fn write(args: &Args, tasks: &[Vec<Task>], console: &Console) -> Result<Outcome, Error> {
     let path = args.output_dir.join("Snakefile");
     let text = snakefile(&args.output_dir.display().to_string(), &words(), tasks);
     files::write(&path, |out| std::io::Write::write_all(out, text.as_bytes()))?;
@@ -21,9 +22,11 @@ pub fn write(args: &Args, tasks: &[Task], console: &Console) -> Result<Outcome, 
     Ok(Outcome::Fine)
 }
 
-/// The command that makes this sweep, as a shell takes it.
-pub fn command() -> String {
-    words().iter().map(|w| quoted(w)).fold("snug".to_owned(), |all, word| all + " " + &word)
+/// The command that makes this sweep, as a shell takes it, and what goes on from there.
+pub fn commands(folder: &Path) -> Vec<String> {
+    let sweep = words().iter().map(|w| quoted(w)).fold("snug".to_owned(), |all, word| all + " " + &word);
+    let prove = format!("snug prove {}", quoted(&folder.join(super::pick::FOLDER).display().to_string()));
+    vec![sweep, prove]
 }
 
 /// The arguments of this command without those that say which part of the sweep is wanted.
@@ -52,22 +55,22 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A rule for every point, whose result is its only output; and one that collects them, with the same command as a run
-/// without Snakemake: it finds every point measured.
-fn snakefile(folder: &str, words: &[String], tasks: &[Task]) -> String {
+/// A job for every network, whose output is the result of its first folding (the others come with it); and one that collects them, with the
+/// same command as a run without Snakemake: it finds every point measured.
+fn snakefile(folder: &str, words: &[String], tasks: &[Vec<Task>]) -> String {
     let arguments: String = words.iter().map(|w| format!(" {}", quoted(w))).collect();
     let file = |name: &str| python(&format!("{folder}/{name}"));
     let mut text = format!(
-        "# Written by snug. Every point is a command of its own; run from the folder that paths are relative to:\n\
+        "# Written by snug. Every network is a command of its own; run from the folder that paths are relative to:\n\
          #   snakemake --cores all --snakefile {folder}/Snakefile\n\
          # Another snug than that on PATH: --config snug=/path/to/snug\n\n\
          SNUG = config.get(\"snug\", \"snug\")\nSWEEP = {}\nKEYS = {{\n",
         python(&arguments)
     );
-    for task in tasks {
-        let bits = task.accumulator.map_or_else(|| "as it came".to_owned(), |p| format!("{p} bits"));
+    for task in tasks.iter().filter_map(|group| group.first()) {
+        let bits = task.what.accumulator.map_or_else(|| "as it came".to_owned(), |p| format!("{p} bits"));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "    \"{}\",  # {}, {bits}", task.key, task.method);
+        let _ = writeln!(text, "    \"{}\",  # {}, {bits}", task.key, task.what.method);
     }
     let _ = write!(
         text,
@@ -103,10 +106,9 @@ mod tests {
 
     #[test]
     fn the_snakefile_is_frozen() {
-        let task = |method: &str, accumulator, digit: &str| super::super::plan::Task {
-            method: method.to_owned(),
-            accumulator,
-            key: digit.repeat(64),
+        let task = |method: &str, accumulator, digit: &str| {
+            let what = super::super::plan::What { method: method.to_owned(), accumulator };
+            vec![Task { what, folding: 0, registers: Default::default(), key: digit.repeat(64) }]
         };
         let words = ["sweep", "m y.onnx", "-o", "out"].map(str::to_owned);
         let text = snakefile("out", &words, &[task("exact", None, "0"), task("a2q+", Some(8), "a")]);

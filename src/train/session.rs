@@ -58,27 +58,14 @@ struct Layer {
 /// # Errors
 /// If the configuration or the data cannot be used, the loss diverges, a file cannot be written, or the integer network is not what was trained.
 pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
-    let config = Config::parse(&files::read_text(&args.config)?)
-        .map_err(|e| usage(format!("{}: {e}", args.config.display()), None))?;
-    let Some(paths) = &config.data else {
-        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files, CIFAR-10 batches or folders of PNG files";
-        return Err(usage(format!("{}: there is no [data]", args.config.display()), Some(help)));
-    };
-    let beside = |path: &Path| args.config.parent().unwrap_or(Path::new("")).join(path);
-    let [training, test] = sets(&config, paths, beside)?;
-    same_classes(&beside(&paths.train), &beside(&paths.test))?;
-    if test.size() != training.size() || test.classes() > training.classes() {
-        let (a, b) = (training.size(), test.size());
-        let (c, d) = (training.classes(), test.classes());
-        return Err(usage(format!("training samples have {a} values and {c} classes, test samples {b} and {d}"), None));
-    }
+    let (config, [training, test]) = read(&args.config)?;
     std::fs::create_dir_all(&args.output).map_err(|e| usage(format!("{}: {e}", args.output.display()), None))?;
 
     let path = args.output.join("checkpoint.safetensors");
     let graph = Graph::new(&config, training.size(), training.classes()).map_err(|e| fault(&e))?;
     let mut state = State::new(&graph, config.training.seed);
     if let Some(file) = &config.training.start {
-        start::load(&beside(file), &graph, &mut state).map_err(|e| fault(&e))?;
+        start::load(&beside(&args.config, file), &graph, &mut state).map_err(|e| fault(&e))?;
     }
     let key = checkpoint::key(&config, &state, &training);
     checkpoint::load(&path, &mut state, &key).map_err(|e| fault(&e))?;
@@ -159,6 +146,32 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     Ok(Outcome::Fine)
 }
 
+/// The configuration at `path` with its training and its test samples.
+///
+/// # Errors
+/// If the configuration or the data cannot be used, or do not fit together.
+pub fn read(path: &Path) -> Result<(Config, [Samples; 2]), Error> {
+    let config =
+        Config::parse(&files::read_text(path)?).map_err(|e| usage(format!("{}: {e}", path.display()), None))?;
+    let Some(paths) = &config.data else {
+        let help = "[data] with train, train_labels, test and test_labels: .npy, IDX (.gz too) or CSV files, CIFAR-10 batches or folders of PNG files";
+        return Err(usage(format!("{}: there is no [data]", path.display()), Some(help)));
+    };
+    let [training, test] = sets(&config, paths, |file| beside(path, file))?;
+    same_classes(&beside(path, &paths.train), &beside(path, &paths.test))?;
+    if test.size() != training.size() || test.classes() > training.classes() {
+        let (a, b) = (training.size(), test.size());
+        let (c, d) = (training.classes(), test.classes());
+        return Err(usage(format!("training samples have {a} values and {c} classes, test samples {b} and {d}"), None));
+    }
+    Ok((config, [training, test]))
+}
+
+/// A file that a configuration names, which is beside it.
+pub fn beside(config: &Path, file: &Path) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(file)
+}
+
 /// How a network fares in training's own arithmetic.
 fn tested(trained: &Trained, test: &Samples) -> Tested {
     if test.labels().is_empty() { Tested::Error(trained.error(test)) } else { Tested::Right(trained.right(test)) }
@@ -166,7 +179,10 @@ fn tested(trained: &Trained, test: &Samples) -> Tested {
 
 /// Runs the integer network over the test samples: as many right as it says, if each sample has the class (or, where there are none, the values) that training
 /// gave it.
-fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<Tested, Error> {
+///
+/// # Errors
+/// If a sample has another, or golden refuses the network.
+pub fn compare(trained: &Trained, imported: &Imported, test: &Samples) -> Result<Tested, Error> {
     let Some(first) = imported.first_quant.as_ref() else {
         return Err(usage("the trained network's input lost its Quant: a fault in snug".to_owned(), None));
     };

@@ -19,6 +19,8 @@ const MOMENTUM: f32 = 0.1;
 pub enum Mode {
     /// Floats: the network that quantized training starts from.
     Float,
+    /// The same with the running statistics of its batch norms: what it answers once it is trained.
+    Evaluated,
     /// Codes.
     Quantized,
 }
@@ -175,7 +177,7 @@ impl Forward<'_> {
     fn input(&self, shape: [usize; 3]) -> Value {
         let x = self.pass.outputs.clone();
         let x = match self.mode {
-            Mode::Float => x,
+            Mode::Float | Mode::Evaluated => x,
             Mode::Quantized => {
                 let steps = 2f64.powi(self.graph.input_bits as i32) - 1.0;
                 x.mul_scalar(steps).round().div_scalar(steps)
@@ -187,7 +189,7 @@ impl Forward<'_> {
 
     fn matrix(&mut self, id: Id, matrix: &Matrix, x: Value, source: [usize; 3], shape: [usize; 3]) -> Value {
         let weights = match self.mode {
-            Mode::Float => self.must(id, Role::Weight),
+            Mode::Float | Mode::Evaluated => self.must(id, Role::Weight),
             Mode::Quantized => {
                 let (weights, penalty) = quantizers::weights(
                     &rule(self.graph, self.state, id, matrix),
@@ -221,6 +223,19 @@ impl Forward<'_> {
 
     fn norm(&mut self, id: Id, x: Value) -> Value {
         let (gain, shift) = (self.must(id, Role::Gain), self.must(id, Role::Shift));
+        if let (Mode::Evaluated, Some(running)) = (self.mode, self.state.running(id)) {
+            let row = |values: &[f32]| constant(values.to_vec(), [1, values.len()], self.device);
+            let (mean, variance) = (row(&running.mean), row(&running.variance));
+            let gain = gain / variance.add_scalar(EPSILON).sqrt();
+            let shift = shift - mean * gain.clone();
+            return match x {
+                Value::Flat(sums) => Value::Flat(sums * gain + shift),
+                Value::Image(sums) => {
+                    let shape = [1, sums.dims()[1], 1, 1];
+                    Value::Image(sums * gain.reshape(shape) + shift.reshape(shape))
+                }
+            };
+        }
         match x {
             Value::Flat(sums) => {
                 let mean = sums.clone().mean_dim(0);
@@ -258,8 +273,8 @@ impl Forward<'_> {
     fn on_grid<const D: usize>(&self, quantizer: &Quantizer, x: Tensor<D>) -> Tensor<D> {
         let datatype = quantizer.datatype(&self.state.bits);
         match (self.mode, self.own(quantizer.scale, Role::Activation)) {
-            (Mode::Float, _) if quantizer.signed => x,
-            (Mode::Float, _) => relu(x),
+            (Mode::Float | Mode::Evaluated, _) if quantizer.signed => x,
+            (Mode::Float | Mode::Evaluated, _) => relu(x),
             (Mode::Quantized, Some(exponent)) => quantizers::activations(x, &exponent, datatype, self.device),
             // Codes that are added to the input's have its scale.
             (Mode::Quantized, None) => {

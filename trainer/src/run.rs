@@ -79,6 +79,23 @@ fn device(hardware: Hardware) -> Device {
     }
 }
 
+/// How many samples the float network of `state` has right, with the running statistics of its batch norms.
+pub fn float_right(graph: &Graph, state: &State, samples: &Samples) -> usize {
+    let device = device(Hardware::Cpu);
+    let leaves = model::leaves(state, &device);
+    let all: Vec<usize> = (0..samples.count()).collect();
+    let chunk = |chunk: &[usize]| {
+        let x = constant(samples.rows(chunk), [chunk.len(), samples.size()], &device);
+        let pass = model::forward(graph, state, &leaves, x, Mode::Evaluated, false, &device);
+        let classes: Vec<i64> = chunk.iter().map(|&s| samples.labels()[s] as i64).collect();
+        right(&to_vec(pass.outputs.detach()), chunk.len(), &classes)
+    };
+    all.chunks(AT_ONCE).map(chunk).sum()
+}
+
+/// Samples of a pass that only evaluates.
+const AT_ONCE: usize = 256;
+
 /// One epoch of a phase that has `epochs`.
 ///
 /// # Errors

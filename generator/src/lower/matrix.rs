@@ -138,12 +138,9 @@ impl Builder<'_> {
             array: None,
             search: search.map(|(s, _)| s),
             words_read_ahead: false,
-<<<<<<< HEAD
             operands_copied: false,
-=======
             direct_codes: false,
             weight_memory: WeightMemory::Auto,
->>>>>>> arrays
             queue_depth: 0,
         };
         // A whole vector fits, so that the unit goes on while its reader goes through its neuron folds.

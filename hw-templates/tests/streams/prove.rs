@@ -84,15 +84,11 @@ fn mistakes_are_refuted() {
         (SKID, "snug_skid", "held_reg ? held_data_reg : s_axis_tdata", "s_axis_tdata"),
         (SKID, "snug_skid", "m_axis_tready | ~valid_reg", "m_axis_tready"),
         (SKID, "snug_skid", "ready_next = ~held_next", "ready_next = ~held_reg"),
-<<<<<<< HEAD
-        (CREDIT, "snug_credit", "give & ~all_reg", "give"),
-        (CREDIT, "snug_credit", "available_next = ~one_reg", "available_next = 1'b1"),
-=======
         (PAIR, "snug_pair", "(~second_valid_reg | m_axis_tready);", "~second_valid_reg;"),
         (PAIR, "snug_pair", "first_valid_reg | (second_valid_reg & ~m_axis_tready)", "first_valid_reg"),
         (PAIR, "snug_pair", "if (move)", "if (first_valid_reg)"),
-        (CREDIT, "snug_credit", "give & (count_reg != ALL)", "give"),
->>>>>>> arrays
+        (CREDIT, "snug_credit", "give & ~all_reg", "give"),
+        (CREDIT, "snug_credit", "available_next = ~one_reg", "available_next = 1'b1"),
         (CREDIT, "snug_credit", "if (taken & ~given)", "if (taken)"),
         (CREDIT, "snug_credit", "count_reg     <= ALL;", "count_reg     <= ALL - 1'b1;"),
     ];

@@ -59,6 +59,56 @@ pub struct Counterexample {
     pub replayed: Option<String>,
 }
 
+/// What is run for a module, and the name of its result.
+struct Scripts {
+    proof: String,
+    cover: Option<Cover>,
+    key: String,
+}
+
+impl Scripts {
+    fn of(
+        yosys: &Found,
+        texts: &BTreeMap<String, String>,
+        witnesses: &BTreeMap<String, cover::Witness>,
+        job: &Job,
+    ) -> Self {
+        let proof = job.proof(false);
+        let text = text_of(texts, job);
+        // A bit heap stands in the simulation as it is.
+        let cell = |p: &&String| {
+            text.is_some_and(|t| t.contains(heap::ROW))
+                && ["LUT6_2.v", "CARRY4.v", "_snug_xc7_row.v"].iter().any(|end| p.ends_with(end))
+        };
+        let cells: Vec<String> = texts.keys().filter(cell).cloned().collect();
+        let witness = witnesses.get(&job.module);
+        let cover = text.zip(witness).and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
+        let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
+        let sum = format!("{:?}", witness.map(|w| &w.sum));
+        let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter();
+        let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
+        Scripts { proof, cover, key }
+    }
+}
+
+/// The Verilog of the module of `job`, where it has a file of its own.
+fn text_of<'a>(texts: &'a BTreeMap<String, String>, job: &Job) -> Option<&'a str> {
+    texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str())
+}
+
+/// The verdict on the module of `job` that an earlier run left in `work`, if it is one of the same.
+pub(super) fn kept(
+    yosys: &Found,
+    texts: &BTreeMap<String, String>,
+    witnesses: &BTreeMap<String, cover::Witness>,
+    job: &Job,
+    work: &Path,
+) -> Option<Module> {
+    let bytes = fs::read(work.join(format!("{}.json", job.module))).ok()?;
+    let module: Module = serde_json::from_slice(&bytes).ok()?;
+    (module.key == Scripts::of(yosys, texts, witnesses, job).key).then_some(module)
+}
+
 /// The verdict on the module of `job`, kept from an earlier run or found now.
 pub(super) fn one(
     yosys: &Found,
@@ -67,22 +117,7 @@ pub(super) fn one(
     job: &Job,
     options: &Options,
 ) -> Result<Module, ProveError> {
-    let proof = job.proof(false);
-    let text =
-        texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str());
-    // A bit heap stands in the simulation as it is.
-    let cell = |p: &&String| {
-        text.is_some_and(|t| t.contains(heap::ROW))
-            && ["LUT6_2.v", "CARRY4.v", "_snug_xc7_row.v"].iter().any(|end| p.ends_with(end))
-    };
-    let cells: Vec<String> = texts.keys().filter(cell).cloned().collect();
-    let cover = text
-        .zip(options.witnesses.get(&job.module))
-        .and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
-    let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
-    let sum = format!("{:?}", options.witnesses.get(&job.module).map(|w| &w.sum));
-    let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter();
-    let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
+    let Scripts { proof, cover, key } = Scripts::of(yosys, texts, &options.witnesses, job);
     let kept = options.work.join(format!("{}.json", job.module));
     if let Some(mut module) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Module>(&b).ok())
         && module.key == key
@@ -105,7 +140,7 @@ pub(super) fn one(
         counterexample: None,
     };
     // Of a bit heap the bookkeeping comes first: what Yosys proves of the element rests on it.
-    if let Some(text) = text.filter(|t| job.kind == Kind::Element && t.contains(heap::ROW)) {
+    if let Some(text) = text_of(texts, job).filter(|t| job.kind == Kind::Element && t.contains(heap::ROW)) {
         let sum = options.witnesses.get(&job.module).map(|w| &w.sum);
         if let Err(what) =
             sum.ok_or_else(|| "what it is to sum is not known".to_owned()).and_then(|s| heap::check(text, s))

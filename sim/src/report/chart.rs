@@ -3,6 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::canvas::{self, Area, Drawing, Failure, SCALE, text};
 use super::{Chart, Report, ReportError};
 
 /// Pixels of the whole chart, of a bar, and around the bars.
@@ -47,101 +48,105 @@ pub fn all(report: &Report) -> Result<Vec<Chart>, ReportError> {
         Series { name: "LUTs synthesized", values: modules.iter().map(|m| m.lut).collect(), fill: DARK },
     ];
     let layers: Vec<&str> = rows().map(|(name, _)| name).collect();
-    let plots: [(&'static str, &[&str], &[Series]); 3] =
-        [("widths.svg", &layers, &widths), ("schedule.svg", &names, &cycles), ("luts.svg", &names, &luts)];
+    let queued: Vec<&super::Module> = modules.iter().filter(|m| m.places > 0).collect();
+    let places = |of: fn(&super::Module) -> Option<usize>| queued.iter().map(|m| of(m).map(|n| n as u64)).collect();
+    let queues = [
+        Series { name: "places", values: places(|m| Some(m.places)), fill: LIGHT },
+        Series { name: "most in use", values: places(|m| m.occupied), fill: DARK },
+    ];
+    let queue_names: Vec<&str> = queued.iter().map(|m| m.name.as_str()).collect();
+    let totals = super::schedule::totals(modules);
+    let part_names: Vec<&str> = totals.iter().map(|p| p.name.as_str()).collect();
+    let parts = [Series { name: "LUT estimate", values: totals.iter().map(|p| Some(p.count)).collect(), fill: LIGHT }];
+    let plots: [(&'static str, &[&str], &[Series]); 5] = [
+        ("widths.svg", &layers, &widths),
+        ("schedule.svg", &names, &cycles),
+        ("queues.svg", &queue_names, &queues),
+        ("parts.svg", &part_names, &parts),
+        ("luts.svg", &names, &luts),
+    ];
     let mut charts = Vec::new();
     for (name, rows, series) in plots {
         // A series without a single figure is not shown, nor a chart without series.
         let series: Vec<&Series> = series.iter().filter(|s| s.values.iter().any(Option::is_some)).collect();
         if !series.is_empty() {
-            let svg = bars(rows, &series).map_err(|reason| ReportError::Chart { chart: name, reason })?;
-            charts.push(Chart { name, svg });
+            charts.push(canvas::chart(name, &Bars { labels: rows, series }, |()| String::new())?);
         }
     }
     Ok(charts)
 }
 
-/// One row for each label, in it one bar for each series.
-fn bars(labels: &[&str], series: &[&Series]) -> Result<String, String> {
-    let row = BAR * series.len() as u32 + GAP;
-    let height = HEAD + FOOT + row * labels.len() as u32;
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
-        draw(&root, labels, series, row).map_err(|e| e.to_string())?;
-        root.present().map_err(|e| e.to_string())?;
-    }
-    // The size of the page decides, the view box keeps the proportions.
-    let fixed = format!("<svg width=\"{WIDTH}\" height=\"{height}\"");
-    Ok(svg.replacen(&fixed, "<svg", 1))
+/// Rows of bars: one row for each label, in it one bar for each series.
+struct Bars<'a> {
+    labels: &'a [&'a str],
+    series: Vec<&'a Series>,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+impl Bars<'_> {
+    /// Pixels of a row.
+    fn row(&self) -> u32 {
+        BAR * self.series.len() as u32 + GAP
+    }
+}
 
-fn draw(
-    root: &Area,
-    labels: &[&str],
-    series: &[&Series],
-    row: u32,
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
-    let text = ("sans-serif", 13).into_font();
-    let (head, body) = root.split_vertically(HEAD);
-    for (i, s) in series.iter().enumerate() {
-        let x = LABELS as i32 + 150 * i as i32;
-        swatch(&head, [(x, 6), (x + 12, 18)], s.fill)?;
-        head.draw(&Text::new(s.name, (x + 18, 6), text.clone()))?;
+impl Drawing for Bars<'_> {
+    type Out = ();
+
+    fn size(&self) -> (u32, u32) {
+        (WIDTH, HEAD + FOOT + self.row() * self.labels.len() as u32)
     }
-    let largest = series.iter().flat_map(|s| &s.values).flatten().copied().max().unwrap_or(1).max(1);
-    let rows = labels.len() as f64;
-    let mut chart = ChartBuilder::on(&body)
-        .margin_right(16)
-        .x_label_area_size(FOOT)
-        .y_label_area_size(LABELS)
-        .build_cartesian_2d(0u64..largest + (largest / ROOM).max(1), rows..0f64)?;
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(224, 224, 224))
-        .x_labels(6)
-        .y_labels(0)
-        .label_style(text.clone())
-        .draw()?;
-    // Positions of texts in pixels; fractions of a row come from the bars' pixels.
-    let centred = |right| {
-        let side = if right { HPos::Right } else { HPos::Left };
-        text.clone().into_text_style(root).pos(Pos::new(side, VPos::Center))
-    };
-    let (label_style, value_style) = (centred(true), centred(false));
-    let part = |pixels: u32| f64::from(pixels) / f64::from(row);
-    for (i, label) in labels.iter().enumerate() {
-        let (x, y) = chart.backend_coord(&(0, i as f64 + 0.5));
-        root.draw(&Text::new(shortened(label), (x - 8, y), &label_style))?;
-    }
-    for (place, s) in series.iter().enumerate() {
-        let place = place as u32;
-        let above = part(GAP / 2 + BAR * place + 1);
-        let below = part(GAP / 2 + BAR * (place + 1) - 1);
-        for (i, value) in s.values.iter().enumerate() {
-            let Some(value) = *value else { continue };
-            let corners = [(0, i as f64 + above), (value, i as f64 + below)];
-            for style in [ShapeStyle::from(s.fill).filled(), ShapeStyle::from(BLACK)] {
-                chart.draw_series([Rectangle::new(corners, style)])?;
-            }
-            let (x, y) = chart.backend_coord(&(value, i as f64 + f64::midpoint(above, below)));
-            root.draw(&Text::new(value.to_string(), (x + 5, y), &value_style))?;
+
+    fn draw<DB: DrawingBackend>(&self, root: &Area<DB>) -> Result<(), Failure<DB>> {
+        let pixel = SCALE as i32;
+        let (head, body) = root.split_vertically(HEAD * SCALE);
+        let beside = |side| text(13).into_text_style(root).pos(Pos::new(side, VPos::Center));
+        let (label_style, value_style) = (beside(HPos::Right), beside(HPos::Left));
+        for (i, s) in self.series.iter().enumerate() {
+            let x = (LABELS as i32 + 160 * i as i32) * pixel;
+            bar(&head, [(x, 6 * pixel), (x + 12 * pixel, 18 * pixel)], s.fill)?;
+            head.draw(&Text::new(s.name, (x + 18 * pixel, 12 * pixel), &value_style))?;
         }
+        let largest = self.series.iter().flat_map(|s| &s.values).flatten().copied().max().unwrap_or(1).max(1);
+        let rows = self.labels.len() as f64;
+        let mut chart = ChartBuilder::on(&body)
+            .margin_right(16 * SCALE)
+            .x_label_area_size(FOOT * SCALE)
+            .y_label_area_size(LABELS * SCALE)
+            .build_cartesian_2d(0u64..largest + (largest / ROOM).max(1), rows..0f64)?;
+        chart
+            .configure_mesh()
+            .disable_y_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(ShapeStyle::from(RGBColor(224, 224, 224)).stroke_width(SCALE))
+            .axis_style(ShapeStyle::from(BLACK).stroke_width(SCALE))
+            .set_all_tick_mark_size(5 * SCALE)
+            .x_labels(6)
+            .y_labels(0)
+            .label_style(text(13))
+            .draw()?;
+        // Bars in pixels: fractions of a row come from them.
+        let row = f64::from(self.row());
+        for (i, label) in self.labels.iter().enumerate() {
+            let (x, y) = chart.backend_coord(&(0, i as f64 + 0.5));
+            root.draw(&Text::new(shortened(label), (x - 8 * pixel, y), &label_style))?;
+            for (place, s) in self.series.iter().enumerate() {
+                let Some(value) = s.values.get(i).copied().flatten() else { continue };
+                let part = |pixels: u32| i as f64 + f64::from(pixels) / row;
+                let (above, below) = (GAP / 2 + BAR * place as u32 + 1, GAP / 2 + BAR * (place as u32 + 1) - 1);
+                let corners = [(0, part(above)), (value, part(below))].map(|corner| chart.backend_coord(&corner));
+                bar(root, corners, s.fill)?;
+                let (x, y) = (corners[1].0, i32::midpoint(corners[0].1, corners[1].1));
+                root.draw(&Text::new(value.to_string(), (x + 5 * pixel, y), &value_style))?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn swatch(
-    area: &Area,
-    corners: [(i32, i32); 2],
-    fill: RGBColor,
-) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>> {
+/// A filled rectangle with a black outline.
+fn bar<DB: DrawingBackend>(area: &Area<DB>, corners: [(i32, i32); 2], fill: RGBColor) -> Result<(), Failure<DB>> {
     area.draw(&Rectangle::new(corners, fill.filled()))?;
-    area.draw(&Rectangle::new(corners, BLACK))
+    area.draw(&Rectangle::new(corners, ShapeStyle::from(BLACK).stroke_width(SCALE)))
 }
 
 /// The label, or its beginning and end.

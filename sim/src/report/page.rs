@@ -7,9 +7,13 @@ use quantizer::inspect::{Port, Row};
 
 use super::{Chart, Report, ReportError};
 
-/// The suffix switches tera's escaping on.
-const NAME: &str = "report.html";
-const TEMPLATE: &str = include_str!("report.html.tera");
+/// The pages, and what they include. The suffix switches tera's escaping on.
+const TEMPLATES: [(&str, &str); 4] = [
+    ("style.css", include_str!("style.css")),
+    ("network.html", include_str!("network.html.tera")),
+    ("report.html", include_str!("report.html.tera")),
+    ("sweep.html", include_str!("sweep.html.tera")),
+];
 
 /// Stands where there is no figure.
 const NONE: &str = "–";
@@ -20,15 +24,28 @@ struct View<'a> {
     report: &'a Report,
     headlines: Vec<Headline>,
     ports: Vec<[String; 6]>,
+    checks: Vec<CheckRow<'a>>,
+    n: Network<'a>,
+}
+
+/// What network.html.tera shows.
+#[derive(Serialize)]
+pub struct Network<'a> {
+    report: &'a Report,
+    /// The element of its headings.
+    heading: &'static str,
+    title: &'a str,
+    text: &'a str,
     layers: Vec<Vec<String>>,
     macs: String,
     modules: Vec<Vec<String>>,
     part_names: Vec<&'a str>,
     luts: Vec<Vec<String>>,
     totals: Vec<String>,
-    checks: Vec<CheckRow<'a>>,
     widths: Option<&'a str>,
     schedule: Option<&'a str>,
+    queues: Option<&'a str>,
+    parts: Option<&'a str>,
     lut_chart: Option<&'a str>,
     seconds: Vec<String>,
 }
@@ -51,17 +68,32 @@ struct CheckRow<'a> {
 }
 
 pub fn render(report: &Report, charts: &[Chart]) -> Result<String, ReportError> {
+    let view = View {
+        report,
+        headlines: headlines(report),
+        ports: vec![port("in", &report.network.input), port("out", &report.network.output)],
+        checks: report.checks.iter().map(check).collect(),
+        n: Network::new(report, charts, "h2", ["", ""]),
+    };
+    page("report.html", &view)
+}
+
+/// Renders one of the pages.
+///
+/// # Errors
+/// [`ReportError::Template`], a defect of ours.
+pub fn page(name: &str, view: &impl Serialize) -> Result<String, ReportError> {
     let error = |e| ReportError::Template(Box::new(e));
     let mut tera = Tera::new();
-    tera.add_raw_template(NAME, TEMPLATE).map_err(error)?;
-    let context = Context::from_serialize(&View::new(report, charts)).map_err(error)?;
-    let page = tera.render(NAME, &context).map_err(error)?;
+    tera.add_raw_templates(TEMPLATES).map_err(error)?;
+    let page = tera.render(name, &Context::from_serialize(view).map_err(error)?).map_err(error)?;
     // No document may hold control characters, and names may.
     Ok(page.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"))
 }
 
-impl<'a> View<'a> {
-    fn new(report: &'a Report, charts: &'a [Chart]) -> Self {
+impl<'a> Network<'a> {
+    /// The sections on a network, with headings of an element, and title and text for what stands above them.
+    pub fn new(report: &'a Report, charts: &'a [Chart], heading: &'static str, [title, text]: [&'a str; 2]) -> Self {
         let chart = |name: &str| charts.iter().find(|c| c.name == name).map(|c| c.svg.as_str());
         let modules = &report.hardware.modules;
         let mut part_names: Vec<&str> = Vec::new();
@@ -71,19 +103,21 @@ impl<'a> View<'a> {
             }
         }
         let has_luts = modules.iter().any(|m| m.lut.is_some() || !m.lut_estimate.is_empty());
-        View {
+        Network {
             report,
-            headlines: headlines(report),
-            ports: vec![port("in", &report.network.input), port("out", &report.network.output)],
+            heading,
+            title,
+            text,
             layers: report.network.layers.iter().map(layer).collect(),
             macs: grouped(report.network.macs),
             modules: modules.iter().map(module).collect(),
             luts: if has_luts { modules.iter().map(|m| lut_row(m, &part_names)).collect() } else { Vec::new() },
             totals: totals(report, &part_names),
             part_names,
-            checks: report.checks.iter().map(check).collect(),
             widths: chart("widths.svg"),
             schedule: chart("schedule.svg"),
+            queues: chart("queues.svg"),
+            parts: chart("parts.svg"),
             lut_chart: chart("luts.svg"),
             seconds: report.proof.iter().flat_map(|p| &p.modules).map(|m| format!("{:.1}", m.seconds)).collect(),
         }
@@ -180,7 +214,7 @@ fn module(m: &super::Module) -> Vec<String> {
 fn lut_row(m: &super::Module, parts: &[&str]) -> Vec<String> {
     let mut cells = vec![m.name.clone()];
     let part = |name: &&str| m.lut_estimate.iter().find(|p| p.name == **name);
-    cells.extend(parts.iter().map(|name| part(name).map_or(NONE.into(), |p| grouped(p.count))));
+    cells.extend(parts.iter().map(|name| part(name).filter(|p| p.count > 0).map_or(NONE.into(), |p| grouped(p.count))));
     cells.extend(estimate_and_count(m.lut_estimate(), m.lut));
     cells
 }

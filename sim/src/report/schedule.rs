@@ -59,6 +59,19 @@ impl Module {
     }
 }
 
+/// The estimate of all modules by part, in the order in which parts first appear; parts that cost nothing are left out.
+pub fn totals(modules: &[Module]) -> Vec<Part> {
+    let mut totals: Vec<Part> = Vec::new();
+    for part in modules.iter().flat_map(|m| &m.lut_estimate) {
+        match totals.iter_mut().find(|t| t.name == part.name) {
+            Some(total) => total.count += part.count,
+            None => totals.push(part.clone()),
+        }
+    }
+    totals.retain(|t| t.count > 0);
+    totals
+}
+
 impl Hardware {
     /// Modules and interval of `dataflow`, for a clock of `clock_mhz`.
     pub fn of(dataflow: &Dataflow, clock_mhz: f64) -> Self {
