@@ -61,7 +61,7 @@ fn small_weights_are_grouped() {
     for (case, least) in [(0, -1), (1, -1), (2, 0), (3, -1), (4, -1)] {
         let sign = [Signedness::Unsigned, Signedness::Signed, Signedness::Bipolar][[0, 0, 0, 1, 2][case]];
         let encoding = Encoding { bits: [4, 1, 2, 3, 1][case], sign };
-        let mut weight = |r: &mut Random| if case == 0 { 2 * r.within(0, 1) - 1 } else { r.within(least, 1) };
+        let weight = |r: &mut Random| if case == 0 { 2 * r.within(0, 1) - 1 } else { r.within(least, 1) };
         let weights: Vec<Vec<i64>> = (0..16).map(|_| (0..32).map(|_| weight(random)).collect()).collect();
         let codes: Vec<i64> = (0..1u64 << encoding.bits).map(|c| encoding.decode(c)).collect();
         // Inputs of different widths: columns of a row hold three terms, two or one.
