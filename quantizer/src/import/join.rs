@@ -75,11 +75,14 @@ fn add(builder: &mut Builder, node: &NodeProto, branches: &[&Signal]) -> Result<
     Ok(sum.signal(shape.clone(), &name, &node.output[0]))
 }
 
+/// Factor and offset of each channel.
+type Affine = (Vec<Real>, Vec<Real>);
+
 /// A sum whose branches share no grid: two of them wait for the quantizer behind it, see [`super::sum`].
 fn apart(
     builder: &mut Builder,
     node: &NodeProto,
-    (tensors, parts, offset): (&[TensorId], Vec<(Vec<Real>, Vec<Real>)>, Vec<Real>),
+    (tensors, parts, offset): (&[TensorId], Vec<Affine>, Vec<Real>),
     shape: &[usize],
 ) -> Result<Signal, Refusal> {
     let scales = parts.iter().enumerate().map(|(i, (f, _))| format!("{} has {}", branch(node, i), list(f)));

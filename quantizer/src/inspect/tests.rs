@@ -91,7 +91,7 @@ fn convolutions_count_at_every_place() {
         }
         assert_eq!(table.macs, macs);
     }
-    assert_eq!(seen.len(), 11, "{seen:?}");
+    assert_eq!(seen.len(), 12, "{seen:?}");
 }
 
 #[test]
