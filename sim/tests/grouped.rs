@@ -143,7 +143,8 @@ fn groups_are_cycle_exact() {
     };
     let folder = tempfile::tempdir().unwrap();
     // Each with a layer of the kind named: groups together, one group at a time, passes over a part, places together.
-    let kinds: [(&str, fn(&MatrixVector, &Conv) -> bool); 3] = [
+    type Wanted = fn(&MatrixVector, &Conv) -> bool;
+    let kinds: [(&str, Wanted); 3] = [
         ("depthwise, several channels", |u, c| {
             u.parts > 1 && u.passes() == 1 && u.pe > 1 && c.weights.nrows() == c.groups
         }),
