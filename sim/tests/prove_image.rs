@@ -158,7 +158,6 @@ fn windows_are_proved_and_their_mistakes_are_not() {
 /// Units and maps that convolution uses in ways of its own: a vector in parts, one that several make together, thresholds by
 /// themselves.
 #[test]
-#[ignore = "takes minutes: make prove-image"]
 fn units_and_maps_are_proved() {
     let Some(yosys) = yosys() else { return };
     holds(&yosys, "grouped", &smallest(grouped));
@@ -173,7 +172,6 @@ fn units_and_maps_are_proved() {
 }
 
 #[test]
-#[ignore = "takes minutes: make prove-image"]
 fn upsampling_is_proved_and_its_mistakes_are_not() {
     let Some(yosys) = yosys() else { return };
     let repeat = smallest(repeat);
