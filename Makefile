@@ -6,7 +6,7 @@ TIME  := date +%s
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
 
-.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware brevitas bench-train-speed browser snakemake figure clean
+.PHONY: help setup build demo test lint bench bench-luts scale calibrate doc second-opinion second-solver mutants prove-image gates qonnx trainer bench-mnist bench-mnist-cnn bench-mnist-hardware brevitas bench-train-speed browser snakemake figure clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-train-speed: ## Samples a second in training, snug beside Brevitas in one 
 
 mutants: setup ## 330 mutants of the digits by Yosys: caught by the proof, by simulation, or shown equivalent
 	$(CARGO) bench --bench mutants
+
+prove-image: setup ## The claims of convolution's modules on small networks, and their mutants
+	$(CARGO) test -p sim --test prove_image -- --include-ignored
 
 gates: build ## The digits' LUT netlist in Icarus, against the RTL's testbench
 	tests/gates/run.sh target/release/snug

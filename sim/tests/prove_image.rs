@@ -140,6 +140,7 @@ fn breaks(yosys: &Found, what: &str, found: &(Dataflow, usize), file: &str, edit
 }
 
 #[test]
+#[ignore = "takes minutes: make prove-image"]
 fn windows_are_proved_and_their_mistakes_are_not() {
     let Some(yosys) = yosys() else { return };
     let window = smallest(padded_window);
@@ -204,7 +205,11 @@ fn pools_and_sums_are_proved_and_their_mistakes_are_not() {
 #[test]
 fn forks_and_joins_are_proved_and_their_mistakes_are_not() {
     let Some(yosys) = yosys() else { return };
-    let (fork, concat) = (smallest(fork), smallest(concat));
+    let (mut fork, concat) = (smallest(fork), smallest(concat));
+    // Queues as lowered are those of an unsized design: far more places than a proof needs to show its point.
+    if let Kind::Fork(f) = &mut fork.0.modules[fork.1].kind {
+        f.depths = [3, 2];
+    }
     holds(&yosys, "fork", &fork);
     breaks(&yosys, "doubled", &fork, "snug_fork", &[("s_axis_tvalid & ready_1", "s_axis_tvalid")]);
     holds(&yosys, "concat", &concat);

@@ -81,7 +81,7 @@ pub fn context(
             (
                 "each reader gets every beat once, in order.",
                 self::wires(one(0).iter().chain(&one(1)).map(|(name, bits)| (name.as_str(), *bits))),
-                String::new(),
+                held(0, "m_axis") + &held(1, "m1_axis"),
                 None,
             )
         }
@@ -136,6 +136,22 @@ pub fn context(
         body,
         island,
     }))
+}
+
+/// Queue `k` of a fork holds what came in less what left at `port`, counted from the pins.
+fn held(k: usize, port: &str) -> String {
+    format!(
+        "
+    reg  [31:0] held_{k};
+    always @(posedge aclk) begin
+        held_{k} <= held_{k} + {{31'd0, take0}} - {{31'd0, {port}_tvalid & {port}_tready}};
+        if (!aresetn)
+            held_{k} <= 32'd0;
+    end
+    always @* if (live)
+        assert (level_{k} == held_{k});
+"
+    )
 }
 
 fn wires<'a, T: Into<Wire<'a>>>(list: impl Iterator<Item = T>) -> Vec<FormalWire> {
