@@ -67,7 +67,7 @@ fn small_weights_are_grouped() {
         // Inputs of different widths: columns of a row hold three terms, two or one.
         let range = |i: usize| {
             let (lo, hi) = (*codes.iter().min().unwrap(), *codes.iter().max().unwrap());
-            if i % 5 == 0 { Range::new(lo.max(-1), hi.min(1)) } else { Range::new(lo, hi) }
+            if i.is_multiple_of(5) { Range::new(lo.max(-1), hi.min(1)) } else { Range::new(lo, hi) }
         };
         let ranges: Vec<Range> = (0..32).map(range).collect();
         let [alone, grouped, shared] = [(0, 0, false), (0, 0, true), (50, 1, true)]
