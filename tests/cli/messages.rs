@@ -146,7 +146,7 @@ snug::data::read
         "
 snug::data::folder
 
-  × images is a folder; a folder of inputs holds PNG files, this one none",
+  × images is a folder; PNG files in it, a sub-folder of them for each class, or CIFAR-10's data_batch_*.bin are accepted, but there are none",
     );
     place.npy("codes.npy", &[1, 64], &vec![16i64; 64]);
     place.refuses(
