@@ -44,6 +44,24 @@ impl Polynomial {
             self.0.insert(monomial, sum);
         }
     }
+
+    /// The same where some wires are known.
+    fn with(self, known: &BTreeMap<String, bool>, bits: u32) -> Self {
+        let mut result = Polynomial::default();
+        for (monomial, value) in self.0 {
+            if monomial.iter().all(|wire| known.get(wire) != Some(&false)) {
+                result.add(monomial.into_iter().filter(|wire| !known.contains_key(wire)).collect(), value, bits);
+            }
+        }
+        result
+    }
+}
+
+/// Bits of weights that are the same in every word: no heap need read them. That the memory holds these words has been seen by [`words`].
+fn known(sum: &Sum) -> BTreeMap<String, bool> {
+    let Some(first) = sum.words.first() else { return BTreeMap::new() };
+    let same = |b: usize| sum.words.iter().all(|w| w.get(b) == first.get(b));
+    (0..first.len()).filter(|&b| same(b)).map(|b| (format!("weights_reg[{b}]"), first[b])).collect()
 }
 
 /// A row as it stands in the Verilog.
@@ -85,7 +103,8 @@ pub fn check(text: &str, sum: &Sum) -> Result<(), String> {
     for index in (0..last).rev() {
         substitute(&net, &mut total, index, depth)?;
     }
-    let wanted = wanted(sum, accumulate, bits, depth);
+    let known = known(sum);
+    let (total, wanted) = (total.with(&known, depth), wanted(sum, accumulate, bits, depth).with(&known, depth));
     if total != wanted {
         let monomials = total.0.keys().chain(wanted.0.keys());
         let differs = monomials.into_iter().find(|m| total.0.get(*m) != wanted.0.get(*m)).cloned().unwrap_or_default();
