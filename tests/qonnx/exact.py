@@ -160,7 +160,7 @@ class Evaluation:
 
     def run(self, node):
         attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        args = [self.tensors[name] for name in node.input if name]
+        args = [self.tensors[name] if name else None for name in node.input]
         if node.op_type == "Constant":
             self.constant(node.output[0], numpy_helper.to_array(attrs["value"]))
             return
@@ -170,7 +170,10 @@ class Evaluation:
         handler = getattr(self, "op_" + node.op_type.lower(), None)
         if handler is None:
             raise NotImplementedError(node.op_type)
-        self.tensors[name] = handler(name, attrs, *args)
+        self.tensors[name] = self.call(handler, node, name, attrs, args)
+
+    def call(self, handler, node, name, attrs, args):
+        return handler(name, attrs, *args)
 
     # Quantizers
 
@@ -185,7 +188,8 @@ class Evaluation:
     def op_bipolarquant(self, name, attrs, x, scale):
         return self.quantize(name, x, scale.exact, lambda x: 1 if x >= 0 else -1)
 
-    def quantize(self, name, x, scale, function):
+    def quantize(self, name, x, scale, function, step=None):
+        """Codes `function(x / scale)`, which mean multiples of `step`, or of `scale`."""
         codes = each(lambda v, s: function(v / s), x.exact, scale).astype(np.int64)
         if not x.rational:
             nearby = each(lambda v, s: function(v / s - MARGIN) == function(v / s + MARGIN), x.exact, scale)
@@ -205,6 +209,7 @@ class Evaluation:
             high = each(lambda v, e: function(v + e), inside, err).astype(np.int64)
             self.quantized.append(name)
             self.intervals[name] = (low, high)
+        scale = scale if step is None else step
         exact = each(lambda c, s: c * s, codes, scale)
         return Value(exact, rounded(np.zeros(exact.shape), exact), codes, scale)
 

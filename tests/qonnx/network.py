@@ -15,6 +15,8 @@ class Builder:
     Every random draw is made whatever the batch: two builders with equal generators build the same network.
     """
 
+    kind = "random_mlp"
+
     def __init__(self, rng, samples, max_size, file_batch=None):
         self.rng, self.samples, self.max_size = rng, samples, max_size
         self.batch = file_batch or samples
@@ -22,6 +24,8 @@ class Builder:
         self.tags, self.weight_shapes = set(), []
         self.counts = {}
         self.integers = set()  # tensors of int64
+        self.last_tensors = set()  # tensors whose channels are last
+        self.conv_shapes, self.trunc = [], 1
         self.input_type = self.divisor = self.input_codes = self.inputs = None
         self.domain = DOMAINS[rng.integers(4)]
         self.opset = int(rng.integers(9, 21))
@@ -78,7 +82,7 @@ class Builder:
         out = f"{name}_out"
         self.nodes.append(helper.make_node(op, inputs, [out], name=name, domain=domain, **attrs))
         self.shapes[out] = tuple(shape)
-        if op in ("Shape", "Gather", "Unsqueeze", "Concat"):
+        if op in ("Shape", "Gather", "Unsqueeze") or (op == "Concat" and inputs[0] in self.integers):
             self.integers.add(out)
         return out
 
@@ -139,12 +143,17 @@ class Builder:
 
     def begin(self):
         """The input, what stands before the first quantizer, and the samples."""
-        rng, n = self.rng, int(self.rng.integers(1, self.max_size + 1))
+        n = int(self.rng.integers(1, self.max_size + 1))
         shape, old = (n,), None
         if self.chance(0.35, "input_4d"):
             rows = max(d for d in range(1, n + 1) if n % d == 0 and d * d <= n)
             shape = (1, rows, n // rows)
             old = self.pick("Flatten", "Reshape", "chain")
+        return self.source(shape, (n,), old)
+
+    def source(self, shape, seen, old):
+        """An input of `shape`, quantized; returned as an array of shape `seen` per sample, `old` tells how it is flattened."""
+        rng, n = self.rng, int(np.prod(shape))
         self.input_name = self.pick("input", "global_in", "x", "0")
         self.shapes[self.input_name] = (self.batch,) + shape
         x = self.input_name
@@ -156,7 +165,7 @@ class Builder:
             self.input_codes = rng.integers(low, high + 1, (self.samples,) + shape)
             self.input_codes[0], self.input_codes[-1] = low, high
             self.inputs = (self.input_codes / self.divisor).astype(np.float32)
-            h = (self.input_codes / self.divisor).reshape(self.samples, n)
+            h = (self.input_codes / self.divisor).reshape((self.samples,) + seen)
             first = self.chance(0.4)
             self.tag("input_type", "input_type_and_quant" if first else "no_first_quant")
             if not first:
@@ -192,7 +201,7 @@ class Builder:
             codes = np.where(on_ties, np.floor(codes) + self.pick(0.5, 0.0), codes)
             self.inputs = (codes * np.float64(unit) / gain + offset).astype(np.float32)
             self.inputs = self.inputs.reshape((self.samples,) + shape)
-        h = (self.inputs.astype(np.float64).reshape(self.samples, n) - offset) * gain
+        h = (self.inputs.astype(np.float64).reshape((self.samples,) + seen) - offset) * gain
         x = self.quant(x, self.shapes[x], "quant_in", unit, bits, signed, narrow, self.mode(0.25))
         self.tag_if(bits > 1, f"input:{'s' if signed else 'u'}{bits}")
         low = -(2 ** (bits - 1)) + narrow if signed else 0
@@ -211,7 +220,7 @@ class Builder:
         if how == "Reshape":
             target = self.constant("flat_shape", np.array([self.batch, self.pick(n, -1)], dtype=np.int64))
             return self.node("Reshape", [x, target], shape)
-        size = self.node("Shape", [x], (4,))
+        size = self.node("Shape", [x], (len(self.shapes[x]),))
         count = self.node("Gather", [size, self.constant("zero", np.array(0, dtype=np.int64))], (), axis=0)
         if self.opset < 13:
             count = self.node("Unsqueeze", [count], (1,), axes=[0])
@@ -307,9 +316,9 @@ class Builder:
 
     def norm(self, x, h, stem):
         """BatchNormalization, also with negative, zero and denormal gains."""
-        n = h.shape[1]
-        mean = h.mean(0) + self.rng.normal(0, 0.2, n) * (h.std(0) + 1e-3)
-        var = h.var(0) * self.rng.uniform(0.5, 2.0, n) + 1e-4
+        n, over = h.shape[1], (0,) + tuple(range(2, h.ndim))
+        mean = h.mean(over) + self.rng.normal(0, 0.2, n) * (h.std(over) + 1e-3)
+        var = h.var(over) * self.rng.uniform(0.5, 2.0, n) + 1e-4
         gain, bias = self.rng.uniform(0.3, 2.0, n), self.rng.normal(0, 0.5, n)
         eps = {"epsilon": 1e-5} if self.chance(0.7) else {}
         if self.ties:  # rational roots: the exact meaning has ties too
@@ -328,7 +337,17 @@ class Builder:
         y = self.node("BatchNormalization", [x] + names, self.shapes[x], **eps)
         self.tag("BatchNormalization")
         root = np.sqrt(var.astype(np.float64) + eps.get("epsilon", 1e-5))
+        mean, root, gain, bias = (self.per_channel(v, h) for v in (mean, root, gain, bias))
         return y, (h - mean) / root * gain + bias
+
+    @staticmethod
+    def per_channel(values, h):
+        """One number for each channel (or for all) in a shape that broadcasts to `h`."""
+        return np.reshape(values, (1, -1) + (1,) * (h.ndim - 2))
+
+    def parameter(self, values, h):
+        """The same in a shape in which a file may hold it."""
+        return values
 
     def function(self, x, h):
         """A monotone function in front of a quantizer."""
@@ -362,8 +381,9 @@ class Builder:
         if kind != "Sub" and self.chance(0.3, "negative_mul"):
             values = values * self.rng.choice([-1.0, 1.0], values.shape)
         values = np.float32(values)
-        y = self.node(kind, [x, self.floats(self.fresh(kind.lower()) + ".value", values)], shape)
-        values = values.astype(np.float64)
+        name = self.fresh(kind.lower()) + ".value"
+        y = self.node(kind, [x, self.floats(name, self.parameter(values, h))], shape)
+        values = self.per_channel(values.astype(np.float64), h)
         return y, {"Mul": h * values, "Sub": h - values, "Div": h / values}[kind]
 
     def build(self):
@@ -400,13 +420,15 @@ class Builder:
         constants = {t.name: t for t in self.initializers}
         if self.opset < 12 and self.chance(0.5, "initializers_as_inputs"):
             inputs += [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in self.initializers]
-        graph = helper.make_graph(self.nodes, "random_mlp", inputs, [info(output)], list(constants.values()))
+        graph = helper.make_graph(self.nodes, self.kind, inputs, [info(output)], list(constants.values()))
         if self.chance(0.5, "value_info"):
             names = [n.output[0] for n in self.nodes if n.op_type != "Constant" and n.output[0] != output]
             graph.value_info.extend(info(n) for n in names)
         opsets = [helper.make_opsetid("", self.opset)]
         if self.domain:
             opsets.append(helper.make_opsetid(self.domain, self.pick(1, 2)))
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="random_mlp")
+        used = {n.domain for n in self.nodes} - {"", self.domain}
+        opsets += [helper.make_opsetid(domain, self.opset) for domain in sorted(used)]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name=self.kind)
         model.ir_version = 4 if self.opset < 11 else 8
         return model
