@@ -102,7 +102,7 @@ calibrate: setup ## Yosys over the designs drawn for it, module by module: what 
 doc: ## API documentation: target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude second-opinion
 
-qonnx: ## 200 random networks against qonnx's own executor (needs python3-venv and a pip install)
+qonnx: ## 200 random perceptrons and 200 convolutional networks against qonnx's own executor (needs python3-venv and a pip install)
 	tests/qonnx/run.sh
 	SNUG_QONNX=$(CURDIR)/target/qonnx $(CARGO) test --test qonnx -- --nocapture
 

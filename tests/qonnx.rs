@@ -1,6 +1,7 @@
-//! Random QONNX perceptrons with known outputs, through import, golden model, cycle engine and Verilator.
+//! Random QONNX perceptrons and convolutional networks with known outputs, through import, golden model, cycle engine and
+//! Verilator.
 //!
-//! `tests/qonnx/frozen` holds a few and is always run; `make qonnx` makes 200 in `target/qonnx` (or where `SNUG_QONNX`
+//! `tests/qonnx/frozen` holds a few and is always run; `make qonnx` makes 200 of each in `target/qonnx` (or where `SNUG_QONNX`
 //! points). tests/qonnx/README.md describes the files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -84,6 +85,10 @@ impl Folder {
 
     fn frozen() -> Self {
         Folder::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qonnx/frozen"))
+    }
+
+    fn convolutions() -> Self {
+        Folder::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qonnx/frozen/convolutions"))
     }
 
     /// An array of a network, `[rows, columns]`.
@@ -225,7 +230,13 @@ fn check_cycle(entry: &Entry, imported: &Imported, inputs: &Array2<i64>, expecte
     let (network, name) = (&imported.network, &entry.name);
     // Every layer in as many cycles as the other folding's number says: from unrolled to one product a cycle.
     let seed = entry.weights.iter().fold(entry.tags.len(), |s, (rows, columns)| s + 3 * rows + 5 * columns);
-    let interval = [1, 3, 8, 30, 100][seed % 5];
+    let mut interval = [1, 3, 8, 30, 100][seed % 5];
+    if !entry.convolutions.is_empty() {
+        // A window reads a place a cycle, which bounds the interval from below.
+        let options = LowerOptions { folding: FoldingRequest::Default, top: None, output: Output::Logits };
+        let default = lower(network, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
+        interval = [2, 3, 8][seed % 3] * default.interval();
+    }
     for folding in [FoldingRequest::Default, FoldingRequest::Interval(interval)] {
         for output in [Output::Logits, Output::Label] {
             if output == Output::Label && network.label_grid.is_err() {
@@ -327,6 +338,64 @@ fn check_verilog(folder: &Folder, count: usize) {
     eprintln!("{}: Verilator equal and cycle-exact in {}, {clocks} cycles", folder.path.display(), names.join(", "));
 }
 
+/// What convolutional networks must have among them: every operator and form that can be built, as the generator tags it.
+const OPERATORS: [&str; 45] = [
+    "1-D",
+    "1x1",
+    "Add:one_scale",
+    "Add:two_scales",
+    "AveragePool:count_include_pad",
+    "AveragePool:no_pads",
+    "BatchNormalization",
+    "Concat:one_scale",
+    "Concat:two_scales",
+    "Conv",
+    "DepthToSpace:CRD",
+    "DepthToSpace:DCR",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "MatMul",
+    "MaxPool:ceil",
+    "MaxPool:padded",
+    "Pad",
+    "ReduceMean",
+    "Reshape",
+    "Resize",
+    "Sub:one_scale",
+    "Trunc:v1",
+    "Trunc:v2",
+    "Upsample",
+    "auto_pad:SAME_LOWER",
+    "auto_pad:SAME_UPPER",
+    "auto_pad:VALID",
+    "bipolar_activations",
+    "channels_last:BatchNormalization",
+    "channels_last:Conv",
+    "channels_last:Flatten",
+    "channels_last:MaxPool",
+    "channels_last:inside",
+    "channels_last:throughout",
+    "conv_bias",
+    "depthwise",
+    "dilated",
+    "grouped",
+    "pads:asymmetric",
+    "residual:identity",
+    "signed_quant",
+    "strided",
+];
+
+/// Counts the networks with each of [`OPERATORS`], and fails if one of these is in none.
+fn covered(folder: &Folder) {
+    let count = |tag: &str| folder.networks.iter().filter(|e| e.tags.contains(tag)).count();
+    let counts: Vec<String> = OPERATORS.iter().map(|tag| format!("{tag} {}", count(tag))).collect();
+    eprintln!("{}: {}", folder.path.display(), counts.join(", "));
+    let missing: Vec<&&str> = OPERATORS.iter().filter(|tag| count(tag) == 0).collect();
+    assert!(missing.is_empty(), "{}: no network has {missing:?}", folder.path.display());
+}
+
 #[test]
 fn frozen_networks_are_exact() {
     let tally = check(&Folder::frozen());
@@ -335,8 +404,22 @@ fn frozen_networks_are_exact() {
 }
 
 #[test]
+fn frozen_convolutions_are_exact() {
+    let folder = Folder::convolutions();
+    covered(&folder);
+    let tally = check(&folder);
+    assert_eq!((tally.networks, tally.samples), (20, 80));
+    assert!(tally.labels > 30 && 10 * tally.decided > 9 * tally.outputs, "{tally:?}");
+}
+
+#[test]
 fn frozen_networks_in_verilog() {
     check_verilog(&Folder::frozen(), 6);
+}
+
+#[test]
+fn frozen_convolutions_in_verilog() {
+    check_verilog(&Folder::convolutions(), 5);
 }
 
 #[test]
@@ -344,10 +427,17 @@ fn fresh_networks_are_exact() {
     let given = std::env::var_os("SNUG_QONNX").map(PathBuf::from);
     let path = given.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/qonnx"));
     if given.is_none() && !path.join("manifest.json").exists() {
-        eprintln!("SKIPPED: the 200 random networks; `make qonnx` makes and runs them");
+        eprintln!(
+            "SKIPPED: the 200 random perceptrons and 200 convolutional networks; `make qonnx` makes and runs them"
+        );
         return;
     }
-    let folder = Folder::open(&path);
-    check(&folder);
-    check_verilog(&folder, 6.min(folder.networks.len()));
+    for path in [path.clone(), path.join("convolutions")].iter().filter(|p| p.join("manifest.json").exists()) {
+        let folder = Folder::open(path);
+        if folder.networks.iter().any(|e| !e.convolutions.is_empty()) {
+            covered(&folder);
+        }
+        check(&folder);
+        check_verilog(&folder, 6.min(folder.networks.len()));
+    }
 }

@@ -285,7 +285,7 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     if let Some(own) = behind.and_then(|i| walk.builder.votes.get_mut(&i)) {
         own.behind = votes;
     }
-    if signal.channels_last {
+    if signal.channels_last || signal.interleaved.is_some() {
         return Err(Refusal::new("its channels come last", "end with a Transpose to channels first"));
     }
     let codes = codes::codes(&mut walk.builder, signal, "output", false)?;

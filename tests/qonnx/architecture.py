@@ -152,7 +152,7 @@ class NetworkBuilder(ConvolutionBuilder):
 
     def depth_to_space(self, s):
         s = self.first(s)
-        if s.channels % 4:
+        if s.channels % 4 or not s.ordered:  # a Concat's channels, for one, cannot come in another order
             s = self.conv(s, rows=4 * int(self.rng.integers(1, 3)))
         if not (s.quantized or s.bare) or (s.quantized and not s.even):
             s = self.readable(s, even=True)
@@ -164,7 +164,7 @@ class NetworkBuilder(ConvolutionBuilder):
             h = s.h.reshape(n, c // 4, 2, 2, rows, columns).transpose(0, 1, 4, 2, 5, 3)
         else:
             h = s.h.reshape(n, 2, 2, c // 4, rows, columns).transpose(0, 3, 4, 1, 5, 2)
-        h = h.reshape(n, c // 4, 2 * rows, 2 * columns)
+        h, s = h.reshape(n, c // 4, 2 * rows, 2 * columns), replace(s, ordered=False)
         self.tag("DepthToSpace:" + ("CRD" if crd else "DCR"))
         attrs = {"mode": "CRD" if crd else "DCR"} if crd or (self.opset >= 11 and self.chance(0.5)) else {}
         self.wish = None if self.wish == "depth" else self.wish
@@ -284,7 +284,7 @@ class NetworkBuilder(ConvolutionBuilder):
         if not bare or self.wish == "trunc" or self.chance(0.4):
             s = self.requantized(s) if not s.quantized or not s.even or s.bits > 8 else s
         s = self.first(s)
-        if bare or self.axes == 1 or s.channels % 4 or self.chance(0.5) or not (s.quantized and s.even):
+        if bare or self.axes == 1 or s.channels % 4 or self.chance(0.5) or not (s.quantized and s.even and s.ordered):
             return s.name
         return self.depth_to_space(s).name
 

@@ -21,6 +21,7 @@ class State:
     direct: bool = True  # nothing but moves since the last quantizer
     even: bool = True  # all channels have one scale
     bare: bool = False  # an accumulator, and nothing behind it but moves
+    ordered: bool = False  # a convolution's rows, in whatever order is asked for: not yet joined or spread
     pooled: bool = False  # an accumulator behind a MaxPool: no function may fall
     bits: int = 99  # of its codes, if they are a quantizer's
 
@@ -96,7 +97,8 @@ class ConvolutionBuilder(Builder):
         if scale is None:
             per = not even and s.channels > 1 and self.chance(0.2, "per_channel_activations")
             over = (0,) + tuple(range(2, s.h.ndim)) if per else None
-            spread = np.maximum(np.abs(s.h).max(over), 1e-3) * self.rng.uniform(0.5, 1.1) / levels
+            largest = np.abs(s.h).max()
+            spread = np.maximum(np.abs(s.h).max(over), max(largest / 16, 1e-3)) * self.rng.uniform(0.5, 1.1) / levels
             scale = np.array([self.around(v) for v in spread]) if per else self.around(spread)
         given = self.parameter(scale, s.h)
         x = self.quant(s.name, self.shapes[s.name], stem or self.fresh("act"), given, bits, signed, narrow, self.mode(mode))
@@ -105,7 +107,8 @@ class ConvolutionBuilder(Builder):
         high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
         codes = np.where(s.h >= 0, 1.0, -1.0) if bipolar else np.clip(np.rint(s.h / step), low, high)
         one = None if np.ndim(scale) else float(scale)
-        return State(x, codes * step, scale=one, bipolar=bipolar, even=one is not None, bits=bits)
+        return State(x, codes * step, scale=one, bipolar=bipolar, even=one is not None, bits=bits,
+                     ordered=s.ordered)
 
     def truncate(self, s):
         """A Trunc of sums or averages of codes, whose scale then is one."""
@@ -128,7 +131,7 @@ class ConvolutionBuilder(Builder):
         if self.trunc == 2:
             codes = np.clip(codes, -(2 ** (kept - 1)) + attrs["narrow"], 2 ** (kept - 1) - 1)
         self.tag_if(s.direct and s.quantized, "double_quant")
-        return State(x, codes * step, scale=float(np.float32(step)))
+        return State(x, codes * step, scale=float(np.float32(step)), ordered=s.ordered)
 
     def requantized(self, s, trunc=True, **kind):
         """Functions, and a quantizer or a Trunc."""
@@ -176,7 +179,9 @@ class ConvolutionBuilder(Builder):
                 pads[self.rng.integers(2)][a] += 1
         if not pooling and self.chance(0.15):
             mode = self.pick("SAME_UPPER", "SAME_LOWER", "VALID") if padded else "VALID"
-            if mode != "VALID" or all(n >= k for n, k in zip(size, span)):
+            fits = all(n >= k for n, k in zip(size, span))
+            # onnxruntime has no dilation with SAME.
+            if fits if mode == "VALID" else all(d == 1 for d in dilation):
                 attrs["auto_pad"], pads = mode, [[0] * len(size)] * 2
                 self.tag("auto_pad:" + mode)
         if "auto_pad" not in attrs:
@@ -246,7 +251,7 @@ class ConvolutionBuilder(Builder):
                     attrs.setdefault(name, value * self.axes)
         x = self.node("Conv", inputs, self.shape(h.shape), **attrs)
         self.tag("Conv")
-        return State(x, h, quantized=False, direct=False, even=np.ndim(scale) == 0, bare=True)
+        return State(x, h, quantized=False, direct=False, even=np.ndim(scale) == 0, bare=True, ordered=True)
 
     @staticmethod
     def encoded(attrs):

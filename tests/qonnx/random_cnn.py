@@ -22,7 +22,7 @@ def chosen(out, networks, count):
     while len(kept) < count:
         left = [n for n in networks if n not in kept]
         new = lambda n: set(n["tags"]) - seen  # noqa: E731
-        best = max(left, key=lambda n: (len(new(n) & REQUIRED) * 4000 + len(new(n)) * 400 - size[n["name"]]))
+        best = max(left, key=lambda n: (len(new(n) & REQUIRED) * 20000 + len(new(n)) * 400 - size[n["name"]]))
         kept.append(best)
         seen |= set(best["tags"])
     for n in networks:

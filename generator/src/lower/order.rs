@@ -40,7 +40,7 @@ impl Orders {
                         Some(order) if !order.is_sorted() => {
                             return Err(unsupported(
                                 stage.layer,
-                                "depth to space right behind a Concat is not supported",
+                                "depth to space (CRD) behind it reads its channels in another order; put a convolution between, or use mode DCR",
                             ));
                         }
                         _ => Some(natural(input)),
@@ -49,7 +49,7 @@ impl Orders {
                         Some(order) if !order.is_sorted() => {
                             return Err(unsupported(
                                 stage.layer,
-                                "depth to space behind depth to space is not supported",
+                                "depth to space behind it reads its channels in another order; put a convolution between, or join both in one block",
                             ));
                         }
                         _ => Some(parts(*d, channels(input))),
@@ -57,7 +57,7 @@ impl Orders {
                 };
                 let Some(wanted) = wanted else { continue };
                 if orders.asked.get(&input).is_some_and(|other| *other != wanted) {
-                    let reason = "its input is read in two channel orders (by a join and by depth to space)";
+                    let reason = "its input is read in two channel orders (by a join and by depth to space); put a convolution in front of the depth to space";
                     return Err(unsupported(stage.layer, reason));
                 }
                 orders.asked.insert(input, wanted);

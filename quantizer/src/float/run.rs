@@ -125,6 +125,7 @@ fn raw(shape: Vec<usize>) -> Signal {
         moves: Vec::new(),
         padding: None,
         channels_last: false,
+        interleaved: None,
         reshaped: String::new(),
     }
 }

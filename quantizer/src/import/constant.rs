@@ -151,6 +151,33 @@ impl Constant {
     }
 }
 
+impl Constant {
+    /// The axis `axis`, which counts an image's elements with its `channels` last, counting them channels first.
+    ///
+    /// # Errors
+    /// If an element is NaN or infinite.
+    pub fn channels_first(&self, axis: usize, channels: usize) -> Result<Constant, Refusal> {
+        let split = |shape: &[usize]| {
+            let mut split = shape.to_vec();
+            let both = if shape[axis] == 1 { [1, 1] } else { [shape[axis] / channels, channels] };
+            split.splice(axis..=axis, both);
+            split
+        };
+        let mut open = Constant { shape: split(&self.shape), ..self.clone() };
+        if let Data::Codes(codes) = &mut open.data {
+            codes.scale_shape = split(&codes.scale_shape);
+        }
+        let mut order: Vec<usize> = (0..open.shape.len()).collect();
+        order.swap(axis, axis + 1);
+        let mut turned = open.transpose(&order)?;
+        turned.shape = self.shape.clone();
+        if let (Data::Codes(turned), Data::Codes(own)) = (&mut turned.data, &self.data) {
+            turned.scale_shape.clone_from(&own.scale_shape);
+        }
+        Ok(turned)
+    }
+}
+
 /// Product of a shape; `None` if above [`MAX_ELEMENTS`].
 pub fn product(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= MAX_ELEMENTS)

@@ -29,19 +29,27 @@ pub struct Rewritten {
     pub inputs: Vec<Option<Value>>,
     /// Whether the graph's tensor is its result transposed.
     pub channels_last: bool,
+    /// Of a vector that the graph has channels last: how many channels.
+    pub interleaved: Option<usize>,
 }
 
-/// The graph's input, and what its only reader makes of it, if these have one reader each.
+/// The graph's input, and what elementwise functions make of it, as long as each has one reader.
 pub fn pins_alone<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
     let readers = |name: &str| -> Vec<&'a NodeProto> {
         graph.nodes.iter().copied().filter(|n| n.input.iter().any(|i| i == name)).take(2).collect()
     };
+    let constant = |name: &String| {
+        let written = |n: &&NodeProto| n.op_type == "Constant" && n.output.contains(name);
+        name.is_empty() || graph.initializers.contains_key(name.as_str()) || graph.nodes.iter().any(|n| written(n))
+    };
     let mut alone = HashSet::new();
     let mut name = graph.input.name.as_str();
-    for _ in 0..2 {
-        let [only] = readers(name)[..] else { break };
-        alone.insert(name);
-        let Some(output) = only.output.first() else { break };
+    while let [only] = readers(name)[..]
+        && alone.insert(name)
+        && elementwise::OPERATORS.contains(&only.op_type.as_str())
+        && only.input.iter().all(|i| i == name || constant(i))
+        && let Some(output) = only.output.first()
+    {
         name = output;
     }
     alone
@@ -79,6 +87,9 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
         .collect();
     let Some(&first) = signals.first() else { return Ok(None) };
     let (rank, own) = (first.shape.len(), node.domain == DOMAIN);
+    if let Some(channels) = signals.iter().find_map(|s| s.interleaved) {
+        return vector(node, inputs, &signals, channels).map(Some);
+    }
     if node.op_type == "Transpose" && (3..=4).contains(&rank) {
         return transpose(node, first, pins);
     }
@@ -93,11 +104,12 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
     if !(own || function || declared || neutral) {
         // Where one channel or one place is left, the order is the same.
         return match signals[..] {
-            [signal] if alike(&signal.shape) => {
+            [signal] if alike(&signal.shape) || matches!(op, "Shape" | "Flatten" | "Reshape") => {
                 let plain =
                     Signal { shape: picked(&signal.shape, &to_last(rank)), channels_last: false, ..signal.clone() };
                 let inputs = replaced(inputs, |_, _| Ok(plain.clone()), |_, c| Ok(c.clone()))?;
-                Ok(Some(Rewritten { node: node.clone(), inputs, channels_last: false }))
+                let interleaved = (!alike(&signal.shape)).then_some(signal.shape[1]);
+                Ok(Some(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved }))
             }
             _ => Err(Refusal::new(
                 "it reads data whose channels come last",
@@ -135,7 +147,56 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
         () => Ok(c.clone()),
     };
     let inputs = replaced(inputs, data, constant)?;
-    Ok(Some(Rewritten { node, inputs, channels_last: true }))
+    Ok(Some(Rewritten { node, inputs, channels_last: true, interleaved: None }))
+}
+
+/// A node that reads a vector which the graph has channels last: a layer's weights are put in the order of the integers, functions of
+/// one number for all stay as they are.
+///
+/// # Errors
+/// If the operator reads elements by their place.
+fn vector(
+    node: &NodeProto,
+    inputs: &[Option<Value>],
+    signals: &[&Signal],
+    channels: usize,
+) -> Result<Rewritten, Refusal> {
+    let op = node.op_type.as_str();
+    let same = |_: usize, s: &Signal| Ok(s.clone());
+    let layer = matches!(op, "MatMul" | "Gemm");
+    let position = inputs.iter().position(|v| matches!(v, Some(Value::Signal(_)))).unwrap_or(0);
+    if layer && position < 2 && signals.len() == 1 {
+        let attribute = ["transB", "transA"][position];
+        let turned = op == "Gemm" && Attributes::of(node).int(attribute).unwrap_or(0) != 0;
+        // The axis that meets the data: a matrix's first on the right, its last on the left.
+        let axis = usize::from((position == 1) != turned);
+        let weights = |i: usize, c: &Constant| match c.shape[..] {
+            [_, _] if i == 1 - position && c.shape[axis] == signals[0].elements() => c.channels_first(axis, channels),
+            _ => Ok(c.clone()),
+        };
+        let plain = |_: usize, s: &Signal| Ok(Signal { interleaved: None, ..s.clone() });
+        let inputs = replaced(inputs, plain, weights)?;
+        return Ok(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: None });
+    }
+    let scalar = inputs.iter().flatten().all(|v| !matches!(v, Value::Constant(c) if c.len() > 1));
+    let function = elementwise::OPERATORS.contains(&op) && scalar;
+    let neutral = matches!(op, "Identity" | "Dropout" | "Cast" | "Flatten" | "Reshape" | "Shape");
+    if signals.len() == 1 && (function || neutral) {
+        let inputs = replaced(inputs, same, |_, c| Ok(c.clone()))?;
+        return Ok(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: Some(channels) });
+    }
+    Err(Refusal::new(
+        "it reads an image whose channels come last as a vector",
+        "put a Transpose to channels first in front of the Flatten or Reshape",
+    ))
+}
+
+/// The refusal of an image whose channels come last in another shape than a vector.
+pub fn last_at_reshape() -> Refusal {
+    Refusal::new(
+        "it reshapes data whose channels come last to another shape than a vector",
+        "put a Transpose to channels first in front of it",
+    )
 }
 
 /// Inputs with other signals and constants.
@@ -172,7 +233,8 @@ fn transpose(node: &NodeProto, signal: &Signal, pins: bool) -> Result<Option<Rew
     let identity = |signal: Signal, channels_last| {
         let node =
             NodeProto { op_type: "Identity".into(), domain: String::new(), attribute: Vec::new(), ..node.clone() };
-        Some(Rewritten { node, inputs: vec![Some(Value::Signal(Arc::new(signal)))], channels_last })
+        let inputs = vec![Some(Value::Signal(Arc::new(signal)))];
+        Some(Rewritten { node, inputs, channels_last, interleaved: None })
     };
     if signal.channels_last {
         if order == to_first(rank) {

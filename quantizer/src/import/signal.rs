@@ -39,6 +39,8 @@ pub struct Signal {
     pub padding: Option<Padding>,
     /// Whether the graph's tensor is this one with channels last; see [`super::layout`].
     pub channels_last: bool,
+    /// Of a vector whose elements the graph has channels last: how many channels there are.
+    pub interleaved: Option<usize>,
     /// The node that last changed the shape.
     pub reshaped: String,
 }
@@ -53,6 +55,7 @@ impl Signal {
             moves: Vec::new(),
             padding: None,
             channels_last: false,
+            interleaved: None,
             reshaped: node.into(),
         }
     }

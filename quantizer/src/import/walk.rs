@@ -183,8 +183,12 @@ impl<'a> Walk<'a> {
         }
         match self.dispatch(&rewritten.node, &rewritten.inputs)? {
             Value::Signal(signal) => {
-                let channels_last = rewritten.channels_last;
-                Ok(Value::Signal(Arc::new(Signal { channels_last, ..signal.as_ref().clone() })))
+                let layout::Rewritten { channels_last, interleaved, .. } = rewritten;
+                let interleaved = interleaved.filter(|_| signal.shape.len() == 2);
+                if rewritten.interleaved.is_some() && interleaved.is_none() {
+                    return Err(layout::last_at_reshape());
+                }
+                Ok(Value::Signal(Arc::new(Signal { channels_last, interleaved, ..signal.as_ref().clone() })))
             }
             other => Ok(other),
         }
