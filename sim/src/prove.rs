@@ -9,6 +9,7 @@ pub mod heap;
 pub mod intervals;
 mod module;
 pub mod pairing;
+pub mod promise;
 mod replay;
 pub mod script;
 

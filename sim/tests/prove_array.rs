@@ -62,6 +62,28 @@ fn arrays_sum_what_they_should() {
 }
 
 #[test]
+fn ranges_are_those_of_the_verilog() {
+    let mut narrower = 0;
+    for seed in 0..40 {
+        let design = unrolled(seed + 500, Limits { layers: 3, width: 16, bits: 3 });
+        let files = texts(&design);
+        let top = &files[&format!("{}.v", design.top)];
+        for (name, witness) in witnesses(&serde_json::to_value(&design).unwrap()).unwrap() {
+            let unit = &files[&format!("{}.v", name.rsplit_once("_pe").unwrap().0)];
+            let promise = witness.promise.as_ref().unwrap();
+            assert_eq!(promise.check(unit, top), Ok(()), "seed {seed}, {name}");
+            // A dataflow that says less of some input.
+            let mut other = promise.as_ref().clone();
+            let Some(range) = other.ranges.iter_mut().find(|r| r.lo < r.hi) else { continue };
+            range.hi -= 1;
+            assert!(other.check(unit, top).is_err(), "seed {seed}, {name}");
+            narrower += 1;
+        }
+    }
+    assert!(narrower > 200, "{narrower}");
+}
+
+#[test]
 fn mistakes_in_an_array_are_refuted() {
     let limits = Limits { layers: 2, width: 24, bits: 4 };
     let seeded = (0..60).map(|seed| (seed, unrolled(seed + 900, limits)));

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ use quantizer::datatype::Range;
 
 use super::heap::Sum;
 use super::intervals::claimed;
+use super::promise::Promise;
 use super::script::{Job, Kind};
 
 /// Inputs that take a processing element to the ends of its accumulator, one word of `x` for each fold, lane 0 in the low bits.
@@ -29,6 +31,8 @@ pub struct Witness {
     pub smallest: Vec<Vec<bool>>,
     /// What the element is to sum, for the check of a bit heap.
     pub sum: Sum,
+    /// What the dataflow says of its input stream.
+    pub promise: Option<Arc<Promise>>,
 }
 
 /// What is needed of a dataflow.
@@ -85,6 +89,7 @@ struct Operation {
 
 #[derive(Deserialize)]
 struct Stream {
+    name: String,
     lanes: usize,
     encoding: Encoding,
     ranges: Vec<Range>,
@@ -99,8 +104,15 @@ pub fn witnesses(dataflow: &serde_json::Value) -> Result<BTreeMap<String, Witnes
     let mut found = BTreeMap::new();
     for module in &dataflow.modules {
         let Some(input) = module.inputs.first().and_then(|&i| dataflow.streams.get(i)) else { continue };
+        let promise = Arc::new(Promise {
+            module: format!("{}_{}_range", dataflow.top, input.name),
+            lanes: input.lanes,
+            encoding: input.encoding,
+            ranges: input.ranges.clone(),
+        });
         for (p, element) in module.kind.pes.iter().enumerate() {
-            found.insert(format!("{}_{}_pe{p}", dataflow.top, module.name), Witness::of(element, &module.kind, input));
+            let witness = Witness { promise: Some(promise.clone()), ..Witness::of(element, &module.kind, input) };
+            found.insert(format!("{}_{}_pe{p}", dataflow.top, module.name), witness);
         }
     }
     Ok(found)
@@ -124,7 +136,7 @@ impl Witness {
             element.weights.iter().enumerate().map(word).collect()
         };
         let sum = element.sum(unit, input);
-        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum }
+        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum, promise: None }
     }
 }
 

@@ -114,8 +114,15 @@ pub(super) fn kept(
 /// Whether an element's bit heap, or the array that its sum comes from, sums what it should; nothing to show of any other.
 fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options: &Options) -> Result<(), String> {
     let sum = || {
-        let witness = options.witnesses.get(&job.module);
-        witness.map(|w| &w.sum).ok_or_else(|| "what it is to sum is not known".to_owned())
+        let witness = options.witnesses.get(&job.module).ok_or("what it is to sum is not known")?;
+        // The ranges that it starts from are those that the protocol asks for.
+        let of = |name: &str| texts.iter().find(|(p, _)| p.ends_with(&format!("{name}.v"))).map(|(_, t)| t.as_str());
+        let unit = text.split_once("_protocol f_protocol").and_then(|(b, _)| of(b.split_whitespace().last()?));
+        let top = texts.values().find(|t| t.contains("_watch f_s ("));
+        match (&witness.promise, unit, top) {
+            (Some(promise), Some(unit), Some(top)) => promise.check(unit, top).map(|()| &witness.sum),
+            _ => Err("the ranges of its inputs are not known".to_owned()),
+        }
     };
     if text.contains(heap::ROW) {
         return heap::check(text, sum()?).map_err(|what| format!("its bit heap does not sum what it should: {what}"));
