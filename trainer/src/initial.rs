@@ -5,8 +5,8 @@ use quantizer::weights::project::simplex_threshold;
 
 use crate::config::{EpInit, Method};
 use crate::graph::{Graph, Id};
-use crate::model::{self, Mode};
-use crate::quantizers::{Rule, constant, integers, scale};
+use crate::model::{self, Leaves, Mode};
+use crate::quantizers::{Rule, integers, scale};
 use crate::samples::Samples;
 use crate::state::{Role, State};
 
@@ -84,8 +84,8 @@ fn project(row: &mut [f32], rule: &Rule, init: EpInit, scale: f32) {
 fn activation_scales(graph: &Graph, state: &mut State, samples: &Samples, device: &Device) {
     let widest = graph.nodes.iter().map(|n| n.shape.iter().product::<usize>()).max().unwrap_or(1).max(1);
     let count = samples.count().min(LOOK_AT).min((VALUES / widest).max(2));
-    let x = constant(samples.rows(&(0..count).collect::<Vec<_>>()), [count, samples.size()], device);
-    let leaves = model::leaves(state, device);
+    let x = model::batch(graph, samples, &(0..count).collect::<Vec<_>>(), Mode::Float, device);
+    let leaves = Leaves::new(graph, state, Mode::Float, device);
     let pass = model::forward(graph, state, &leaves, x, Mode::Float, true, device);
     // Codes of a quantizer, and what it read.
     let readers: Vec<(Id, f32, f32, &[f32])> = graph
