@@ -43,7 +43,8 @@ pub fn quantize(ep_init: EpInit, graph: &Graph, state: &mut State, samples: &Sam
 }
 
 /// The exponent at which the codes point where the weights do: the largest cosine, for a batch norm takes out every factor. From half the usual scale, where
-/// few weights spend the budget on large codes, to 6 times, where many are 1.
+/// few weights spend the budget on large codes, to where the largest weight is 1, and many are. (With weights of 8 bits that is 127 times the usual scale: less,
+/// and a narrow accumulator leaves two or three weights to begin with, which training does not recover from.)
 fn most_alike(row: &[f32], rule: &Rule, usual: f32) -> f32 {
     let cosine = |exponent: f32| {
         let codes = integers(rule, row, row.len(), &[scale(exponent)], &[0.0]).codes;
@@ -51,7 +52,8 @@ fn most_alike(row: &[f32], rule: &Rule, usual: f32) -> f32 {
         let norm: f64 = codes.iter().map(|&q| (q * q) as f64).sum();
         if norm > 0.0 { product / norm.sqrt() } else { 0.0 }
     };
-    let candidates = (-8..=20).map(|eighths| usual + eighths as f32 / 8.0);
+    let octaves = (rule.weights.range().hi.max(1) as f32).log2();
+    let candidates = (-8..=(8.0 * octaves) as i32).map(|eighths| usual + eighths as f32 / 8.0);
     let best = candidates.map(|e| (cosine(e), e)).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or(usual, |(_, exponent)| exponent)
 }
