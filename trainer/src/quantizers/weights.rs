@@ -219,12 +219,10 @@ fn sums<const N: usize>(rows: [&[f32]; 4], of: impl Fn([f32; 4]) -> [f32; N]) ->
     let chunks = rows.map(|row| row.as_chunks::<LANES>());
     let [a, b, c, d] = chunks.map(|(chunks, _)| chunks);
     for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-        for lane in 0..LANES {
+        (0..LANES).for_each(|lane| {
             let terms = of([a[lane], b[lane], c[lane], d[lane]]);
-            for (sum, term) in lanes.iter_mut().zip(terms) {
-                sum[lane] += term;
-            }
-        }
+            lanes.iter_mut().zip(terms).for_each(|(sum, term)| sum[lane] += term);
+        });
     }
     let [a, b, c, d] = chunks.map(|(_, rest)| rest);
     for (lane, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
