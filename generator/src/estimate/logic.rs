@@ -20,6 +20,11 @@ pub fn function(inputs: u64) -> u64 {
     }
 }
 
+/// LUTs of a comparison of `bits` bits with one constant: each LUT but the first joins five bits to what the last one found.
+pub fn equals(bits: u64) -> u64 {
+    bits.saturating_sub(1).div_ceil(5).max(1)
+}
+
 /// The columns (bits) of a table of words, each a string of the bit's values by address: those that are neither constant nor
 /// equal to another.
 pub fn columns(words: &[u64], bits: u32) -> Vec<Vec<u64>> {

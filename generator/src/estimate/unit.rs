@@ -1,7 +1,7 @@
 //! Costs of the modules of the stream, and of the top.
 
 use super::coefficients::UNIT;
-use super::logic::{self, bits_for, columns, function, rom};
+use super::logic::{self, bits_for, columns, rom};
 use super::{Cost, ModuleCost, Part, element, fixed};
 use crate::dataflow::{Dataflow, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, mask};
 
@@ -54,8 +54,7 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
     }
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, Cost::lut(UNIT))]));
     if let Some(array) = &unit.array {
-        let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
-        all.push(place.own("_array", vec![(Part::Tree, cost.with_ff(array.flip_flops() as u64))]));
+        all.push(place.own("_array", vec![(Part::Tree, element::array(array))]));
     }
     for (p, pe) in unit.pes.iter().enumerate() {
         all.push(place.own(&format!("_pe{p}"), element::parts(pe, unit, place.input.encoding)));
@@ -104,7 +103,8 @@ pub fn map(place: &Place, map: &Map, all: &mut Vec<ModuleCost>) {
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, control)]));
     let bits = u64::from(output.bits);
     let lane = match &map.function {
-        MapFunction::Clamp => Cost::lut(bits * function(bits)).with_ff(bits),
+        // The code that is excluded differs from the nearest in its lowest bit.
+        MapFunction::Clamp => Cost::lut(u64::from(map.excluded(input).is_some())).with_ff(bits),
         MapFunction::Table(tables) => {
             let words: Vec<u64> = tables.iter().flatten().map(|&code| output.encode(code)).collect();
             let kept = columns(&words, output.bits);
@@ -117,7 +117,8 @@ pub fn map(place: &Place, map: &Map, all: &mut Vec<ModuleCost>) {
             cost
         }
     };
-    let illegal = Cost::lut(function(u64::from(input.bits)));
+    let excluded = map.excluded(input).is_some();
+    let illegal = if excluded { Cost::lut(logic::equals(u64::from(input.bits))) } else { Cost::default() };
     for _ in 0..lanes {
         all.push(place.own("_lane", vec![(Part::Thresholds, lane), (Part::Control, illegal)]));
     }
