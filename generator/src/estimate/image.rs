@@ -41,7 +41,7 @@ pub fn parts(place: &Place, all: &mut Vec<ModuleCost>) {
             let total = Cost { lut: lane.lut * lanes, carry: lane.carry * lanes, ..Cost::default() };
             let memory = Cost::default().with_ff((input.width() + output.width() + 2) as u64);
             all.push(place.fixed("pool", vec![(Part::Tree, total), (Part::Memory, memory)]));
-            all.push(place.fixed("sequencer", fixed::sequencer(1, p.beats as u64)));
+            all.push(place.fixed("sequencer", fixed::sequencer(1, p.beats as u64, 1)));
             exit(place, p.queue_depth, 2, true, all);
         }
         Kind::Add(a) => {

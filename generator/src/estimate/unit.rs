@@ -28,8 +28,8 @@ impl Place<'_> {
     }
 
     /// Sequencer, credits and exit queue.
-    fn island(&self, folds: (u64, u64), depth: usize, all: &mut Vec<ModuleCost>) {
-        all.push(self.fixed("sequencer", fixed::sequencer(folds.0, folds.1)));
+    fn island(&self, folds: (u64, u64, u64), depth: usize, all: &mut Vec<ModuleCost>) {
+        all.push(self.fixed("sequencer", fixed::sequencer(folds.0, folds.1, folds.2)));
         all.push(self.fixed("credit", fixed::credit(depth as u64)));
         all.push(self.fixed("fifo", fixed::fifo(self.output.width() as u64, depth as u64)));
     }
@@ -59,7 +59,7 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
     for (p, pe) in unit.pes.iter().enumerate() {
         all.push(place.own(&format!("_pe{p}"), element::parts(pe, unit, place.input.encoding)));
     }
-    place.island((neurons, synapses), unit.queue_depth, all);
+    place.island((neurons, synapses, unit.passes() as u64), unit.queue_depth, all);
     let sum = unit.sum_cycles();
     let value = sum + usize::from(synapses > 1);
     if synapses > 1 {
@@ -122,7 +122,7 @@ pub fn map(place: &Place, map: &Map, all: &mut Vec<ModuleCost>) {
     for _ in 0..lanes {
         all.push(place.own("_lane", vec![(Part::Thresholds, lane), (Part::Control, illegal)]));
     }
-    place.island((1, 1), map.queue_depth, all);
+    place.island((1, 1, 1), map.queue_depth, all);
     place.delay(1, 1, true, all);
     place.delay(1, map.pipeline() - 1, true, all);
 }
@@ -143,7 +143,7 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
         let first = multiplier.first().copied().unwrap_or(0);
         let mut product = match (constant, first) {
             (true, 0 | 1) => Cost::default(),
-            (true, m) => logic::constant_product(x.max(7), m, select.value_bits),
+            (true, m) => logic::constant_product(logic::Operand { bits: x.max(7), signed: true }, m, select.value_bits),
             // Multiplier and offset are functions of the beat: so is the value, of beat and code.
             (false, _) if x + beat <= 6 => Cost::lut(bits),
             (false, _) if beat < 3 => logic::product(x, factor.min(beat), select.value_bits),
@@ -186,7 +186,7 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
             (Part::Control, Cost::lut(UNIT + 1)),
         ],
     ));
-    place.island((1, beats as u64), select.queue_depth, all);
+    place.island((1, beats as u64, 1), select.queue_depth, all);
     place.delay(1, select.levels + 2, true, all);
     place.delay(1, select.levels + 2, false, all);
     place.delay(1, select.levels + 3, true, all);
