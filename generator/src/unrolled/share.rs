@@ -182,7 +182,7 @@ fn matches(sum: &[Digit], pattern: Pattern) -> Vec<(usize, usize)> {
             continue;
         }
         let Ok(shift) = u32::try_from(digit.shift as i32 + pattern.distance) else { continue };
-        let Some((j, other)) = of(pattern.b).filter(|(_, d)| d.shift == shift).last() else { continue };
+        let Some((j, other)) = of(pattern.b).rfind(|(_, d)| d.shift == shift) else { continue };
         if j != i && !used.contains(&j) && (other.negative != digit.negative) == pattern.negative {
             used.extend([i, j]);
             found.push((i, j));
