@@ -314,6 +314,13 @@ impl Map {
         }
     }
 
+    /// The code that a narrow type of `input` lacks: the most negative one, or the largest if it is unsigned.
+    pub fn excluded(&self, input: Encoding) -> Option<i64> {
+        let code = if input.sign == Signedness::Unsigned { self.legal.hi + 1 } else { self.legal.lo - 1 };
+        let carried = input.sign != Signedness::Bipolar && input.decode(input.encode(code)) == code;
+        carried.then_some(code)
+    }
+
     /// The code for the pattern `word` on the pins, in table or channel `which`.
     pub fn apply(&self, input: Encoding, which: usize, word: u64) -> i64 {
         let code = input.decode(word);

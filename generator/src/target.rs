@@ -134,7 +134,8 @@ fn elements(unit: &mut MatrixVector, input: &Stream) {
     for pe in &mut unit.pes {
         let bits = pe.reduction.accumulator_bits as usize;
         let (terms, constant) = terms(pe, input.encoding, bits);
-        pe.heap = Some(compress(&terms, constant, bits, accumulate));
+        // An element whose weights are all zero adds nothing.
+        pe.heap = (!terms.is_empty() || constant != 0).then(|| compress(&terms, constant, bits, accumulate));
     }
     let last = unit.pes.iter().filter_map(|p| p.heap.as_ref()).map(|h| h.last_stage).max().unwrap_or(1);
     for pe in &mut unit.pes {
