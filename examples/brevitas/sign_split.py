@@ -125,8 +125,8 @@ class SignSplitIntQuant(nn.Module):
         shared = self.exponent.shape[0] == 1
         usual = usual.amax(0, keepdim=True) if shared else usual
         best = torch.full_like(usual, -torch.inf)
-        # From a quarter of the usual scale, where few large codes spend the budget, to 6 times, where many are 1.
-        for exponent in (usual + eighths / 8 for eighths in range(-16, 21)):
+        # From a quarter of the usual scale, where few large codes spend the budget, to where the largest weight is 1, and many are.
+        for exponent in (usual + eighths / 8 for eighths in range(-16, 8 * (self.bit_width - 1) + 1)):
             codes = sign_split(w / self.scale(exponent), *rest)
             cosine = (codes * w).sum(1, keepdim=True) / codes.norm(dim=1, keepdim=True).clamp(min=1e-12)
             cosine = cosine.sum(0, keepdim=True) if shared else cosine

@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use quantizer::datatype::{Range, Signedness};
 
-use crate::heap::Heap;
-use crate::memory::WeightMemory;
-use crate::reduction::Reduction;
-use crate::unrolled::Unrolled;
-
 mod image;
+mod label;
+mod matrix;
 
 pub use image::{Add, Concat, Fork, Pool, Upsample, Window};
+pub use label::{ClassSteps, LabelSelect};
+pub use matrix::{MatrixVector, Pe, Search, SearchWords};
 
 /// Index of a [`Stream`] in [`Dataflow::streams`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -315,6 +314,13 @@ impl Map {
         }
     }
 
+    /// The code that a narrow type of `input` lacks: the most negative one, or the largest if it is unsigned.
+    pub fn excluded(&self, input: Encoding) -> Option<i64> {
+        let code = if input.sign == Signedness::Unsigned { self.legal.hi + 1 } else { self.legal.lo - 1 };
+        let carried = input.sign != Signedness::Bipolar && input.decode(input.encode(code)) == code;
+        carried.then_some(code)
+    }
+
     /// The code for the pattern `word` on the pins, in table or channel `which`.
     pub fn apply(&self, input: Encoding, which: usize, word: u64) -> i64 {
         let code = input.decode(word);
@@ -345,139 +351,6 @@ pub enum MapFunction {
     },
 }
 
-/// A matrix-vector unit: PE rows and SIMD columns of a dense layer at a time.
-///
-/// Rows are taken PE at a time (neuron folds, outer loop), columns SIMD at a time (synapse folds, inner loop);
-/// the input vector is kept for the neuron folds after the first.
-///
-/// Of a depthwise or grouped convolution the vector comes in [`Self::parts`], one for the groups that are worked on together.
-/// Each part is read by its own neuron folds, of which only those after its first read it again: a depthwise layer goes once
-/// through its vector and keeps nothing.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MatrixVector {
-    /// Rows in parallel.
-    pub pe: usize,
-    /// Columns in parallel.
-    pub simd: usize,
-    /// `ceil(rows / pe)`, a multiple of `parts`.
-    pub neuron_folds: usize,
-    /// `ceil(columns / simd)`, of one part's columns.
-    pub synapse_folds: usize,
-    /// Parts of the vector, each with neuron folds of its own; 1 where every row reads the whole vector.
-    pub parts: usize,
-    /// One processing element per output lane.
-    pub pes: Vec<Pe>,
-    /// Adder levels, the same in all processing elements.
-    pub tree_levels: usize,
-    /// All sums as one array of constant weights, which then stands in the place of the elements' products and adders.
-    pub array: Option<Unrolled>,
-    /// How codes are found, if thresholds follow; else accumulators leave.
-    pub search: Option<Search>,
-    /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
-    pub words_read_ahead: bool,
-    /// Whether every processing element has the fold and the beat in registers of its own, which takes a cycle.
-    pub operands_copied: bool,
-    /// Whether a code is looked up from the pattern of its sum, one table a bit, in the place of a search. Then there is one
-    /// neuron fold.
-    pub direct_codes: bool,
-    /// What its weights are kept in.
-    pub weight_memory: WeightMemory,
-    /// Places of the exit queue.
-    pub queue_depth: usize,
-}
-
-impl MatrixVector {
-    /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
-    /// one beat is a whole row), [`Self::search_cycles`].
-    pub fn pipeline(&self) -> usize {
-        self.sum_cycles() + usize::from(self.synapse_folds > 1) + self.search_cycles()
-    }
-
-    /// Cycles from a fold to its sum: input register, copies of it, products, adder levels.
-    pub fn sum_cycles(&self) -> usize {
-        2 + usize::from(self.operands_copied) + self.tree_levels
-    }
-
-    /// How often a part of the vector is gone through: neuron folds that read the same columns.
-    pub fn passes(&self) -> usize {
-        self.neuron_folds / self.parts
-    }
-
-    /// The beat of the vector that fold `fold` (neuron fold * synapse folds + synapse fold) reads.
-    pub fn beat_of(&self, fold: usize) -> usize {
-        fold / self.synapse_folds / self.passes() * self.synapse_folds + fold % self.synapse_folds
-    }
-
-    /// Cycles of a threshold stage: 1, or 2 where its word is read in one of its own.
-    pub fn stage_cycles(&self) -> usize {
-        1 + usize::from(self.words_read_ahead)
-    }
-
-    /// Cycles from a row's sum to its code.
-    pub fn search_cycles(&self) -> usize {
-        match self.search {
-            Some(_) if self.direct_codes => 1,
-            Some(search) => search.bits as usize * self.stage_cycles(),
-            None => 0,
-        }
-    }
-}
-
-/// A processing element: one output lane of a [`MatrixVector`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Pe {
-    /// Source row served in each neuron fold; `None` in the last fold of a lane that has no more.
-    pub rows: Vec<Option<usize>>,
-    /// Weights `[fold][lane]`, fold = neuron fold * synapse folds + synapse fold.
-    pub weights: Vec<Vec<i64>>,
-    /// How each lane's weights are stored in the ROM.
-    pub weight_encodings: Vec<Encoding>,
-    /// The planned sum of products.
-    pub reduction: Reduction,
-    /// The same sum as a bit heap of 7-series cells, which then stands in the place of its products, adders and accumulator.
-    pub heap: Option<Heap>,
-    /// Threshold words and direction per neuron fold; empty if accumulators leave.
-    pub words: Vec<SearchWords>,
-    /// Two's complement width of a threshold word, at least the accumulator's.
-    pub word_bits: u32,
-}
-
-/// A multi-threshold by binary search: `bits` compare stages find how many words the value has reached,
-/// the code is that count (or its complement, for a falling function) plus `base`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Search {
-    /// Stages, and bits of the count; there are `2^bits - 1` words.
-    pub bits: u32,
-    /// Smallest code of any channel.
-    pub base: i64,
-    /// Step between codes: 2 for bipolar, else 1.
-    pub stride: i64,
-}
-
-/// Threshold words of one channel.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct SearchWords {
-    /// Ascending; `value >= word` counts.
-    pub words: Vec<i64>,
-    /// Whether the count is complemented.
-    pub falling: bool,
-}
-
-impl Search {
-    /// The code of `value`, by the comparisons that the hardware makes.
-    pub fn apply(self, channel: &SearchWords, value: i64) -> i64 {
-        let mut count = 0usize;
-        for stage in (0..self.bits).rev() {
-            let trial = count | 1 << stage;
-            if value >= channel.words[trial - 1] {
-                count = trial;
-            }
-        }
-        let count = if channel.falling { (1usize << self.bits) - 1 - count } else { count };
-        self.base + self.stride * count as i64
-    }
-}
-
 /// Changes the number of lanes. A vector's last beat may be partial on either side.
 ///
 /// It is a shift register counted in units of `unit` lanes: a beat in appends `input_units` (the last of a vector
@@ -505,55 +378,4 @@ pub struct WidthConverter {
 pub struct Fifo {
     /// Beats held.
     pub depth: usize,
-}
-
-/// Finds the class with the largest value on the label grid, ties to the lowest index.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LabelSelect {
-    /// Multiplier of the class at each stream position.
-    pub multiplier: Vec<i64>,
-    /// Offset of the class at each stream position.
-    pub offset: Vec<i64>,
-    /// Two's complement width of a class value.
-    pub value_bits: u32,
-    /// Compare levels between lanes: `ceil(log2 lanes)`.
-    pub levels: usize,
-    /// Registers inside class values, and between a comparison and the choice that it makes; none if all of either is done in one cycle.
-    pub steps: Option<ClassSteps>,
-    /// Places of the exit queue.
-    pub queue_depth: usize,
-}
-
-/// How a class value is made step by step: its multiplier and offset are read, multiplied in digits, and all terms added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ClassSteps {
-    /// Whether some lane's multiplier depends on the beat, so that products take a cycle.
-    pub products: bool,
-    /// Adder levels, the same in all lanes.
-    pub adds: usize,
-}
-
-impl LabelSelect {
-    /// Cycles from the edge that takes a beat to its class values: an input register and a cycle, or [`ClassSteps`].
-    pub fn value_cycles(&self) -> usize {
-        2 + self.steps.map_or(0, |s| usize::from(s.products) + s.adds)
-    }
-
-    /// Cycles to the best of a beat: two a level if comparison and choice are apart.
-    pub fn winner_cycles(&self) -> usize {
-        self.value_cycles() + self.levels * (1 + usize::from(self.steps.is_some()))
-    }
-
-    /// Class values, compare levels, running best.
-    pub fn pipeline(&self) -> usize {
-        self.winner_cycles() + 1
-    }
-
-    /// Multiplier and offset of the class at stream position `position`; past the last class one that must lose: the smallest value.
-    pub fn class(&self, position: usize) -> (i64, i64) {
-        match self.multiplier.get(position).zip(self.offset.get(position)) {
-            Some((&multiplier, &offset)) => (multiplier, offset),
-            None => (0, -(1i64 << (self.value_bits - 1))),
-        }
-    }
 }

@@ -78,11 +78,8 @@ pub fn verilog(dataflow: &Dataflow, about: &[String]) -> Result<Vec<VerilogFile>
                     if let Some(plan) = &unit.pes[p].heap {
                         context.heap = templates.render(&heap::context(plan, unit.pes[p].reduction.accumulator))?;
                     }
-                    // Compressed sums and arrays have no adder nodes to make claims of.
-                    if unit.array.is_none() {
-                        let claims = formal::processing_element::context(&dataflow.top, &name, unit, p, input, output);
-                        context.formal = templates.render(&claims)?;
-                    }
+                    let claims = formal::processing_element::context(&dataflow.top, &name, unit, p, input, output);
+                    context.formal = templates.render(&claims)?;
                     add(pe, templates.render(&context)?);
                 }
                 let mut context = matrix_vector::context(&name, module, unit, input, output);

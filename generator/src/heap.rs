@@ -15,7 +15,7 @@ mod compress;
 mod evaluate;
 mod terms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -260,10 +260,37 @@ impl Heap {
             .collect()
     }
 
-    /// Flip-flops: the rows' registers, and the wires that wait.
+    /// Flip-flops: the rows' registers, and the wires that wait. Some of them become shift registers: [`Heap::chains`].
     pub fn flip_flops(&self) -> usize {
         let rows: usize = self.rows.iter().map(|r| r.outputs(self.bits)).sum();
         rows + self.direct.len() + self.delays().iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Lengths of the chains of registers that nothing reads but at their end, `last` being read at the last stage. The register
+    /// that makes a wire (a row's, the weight memory's) is the first of its chain; inputs have theirs elsewhere.
+    pub fn chains(&self, last: &[Term]) -> Vec<usize> {
+        let mut read: BTreeMap<Wire, BTreeSet<usize>> = BTreeMap::new();
+        let mut at = |term: &Term, stage: usize| {
+            for wire in term.wires() {
+                read.entry(wire).or_default().insert(stage);
+            }
+        };
+        for row in &self.rows {
+            let carries = row.carry_in.iter().chain(&row.majority_in);
+            row.columns.iter().flatten().chain(carries).for_each(|t| at(t, row.stage));
+        }
+        last.iter().for_each(|t| at(t, self.last_stage));
+        let mut chains = Vec::new();
+        for (wire, stages) in read {
+            let Some(first) = self.stage_of(wire) else { continue };
+            // Counted from the register before the first one.
+            let mut before = if matches!(wire, Wire::X(_)) { first + 1 } else { first };
+            for stage in stages {
+                chains.push(stage + 1 - before.min(stage + 1));
+                before = stage + 1;
+            }
+        }
+        chains
     }
 
     /// Stage at which a wire is there for the first time; `None` for the accumulator and its restart, which are not delayed.

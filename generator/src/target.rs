@@ -134,7 +134,8 @@ fn elements(unit: &mut MatrixVector, input: &Stream) {
     for pe in &mut unit.pes {
         let bits = pe.reduction.accumulator_bits as usize;
         let (terms, constant) = terms(pe, input.encoding, bits);
-        pe.heap = Some(compress(&terms, constant, bits, accumulate));
+        // An element whose weights are all zero adds nothing.
+        pe.heap = (!terms.is_empty() || constant != 0).then(|| compress(&terms, constant, bits, accumulate));
     }
     let last = unit.pes.iter().filter_map(|p| p.heap.as_ref()).map(|h| h.last_stage).max().unwrap_or(1);
     for pe in &mut unit.pes {
@@ -148,9 +149,13 @@ fn elements(unit: &mut MatrixVector, input: &Stream) {
 
 /// All sums of a unit that takes a whole vector each clock. Sums that are nothing but wires stay as they are.
 fn array(unit: &mut MatrixVector, input: &Stream) {
-    let weights: Vec<Vec<i64>> = unit.pes.iter().map(|pe| pe.weights[0].clone()).collect();
+    let mut weights: Vec<Vec<i64>> = unit.pes.iter().map(|pe| pe.weights[0].clone()).collect();
     let mut ranges = input.ranges.clone();
     ranges.resize(input.lanes, Range::ZERO);
+    // An input that is always 0 is not read.
+    for weights in &mut weights {
+        weights.iter_mut().zip(&ranges).filter(|(_, r)| **r == Range::ZERO).for_each(|(w, _)| *w = 0);
+    }
     let plan = Unrolled::plan(&weights, input.encoding, &ranges, SHARED_DEPTH);
     if plan.stages > 0 {
         // The array's outputs are registers: those of the last adder level.

@@ -32,11 +32,13 @@ pub struct Unrolled {
     pub outputs: Vec<OutputSum>,
     /// Sums that several outputs share.
     pub shared: usize,
+    /// Those of them that are numbers; the others leave a row's carries as they are.
+    pub numbers: Vec<OutputSum>,
     /// Stages from the inputs to the outputs, all of which are there at that stage.
     pub stages: usize,
 }
 
-/// One output of the array.
+/// One output of the array, or a shared sum.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OutputSum {
     /// Exact interval.
@@ -123,11 +125,13 @@ impl Unrolled {
             let wires = (0..width).map(|b| Some(Term::wire(Wire::X(i * bits + b)))).collect();
             build.bits.push(Bits::number(wires, 0, signal.interval));
         }
+        let mut numbers = Vec::new();
         for signal in &signals[ranges.len()..] {
             let bits = if signal.carries {
                 build.row(&signal.sum)
             } else {
                 let (bits, stage) = build.sum(&signal.sum, signal.width());
+                numbers.push(OutputSum { interval: signal.interval, bits: bits.clone() });
                 Bits::number(bits, stage, signal.interval)
             };
             build.bits.push(bits);
@@ -145,7 +149,7 @@ impl Unrolled {
         let shared = signals.len() - ranges.len();
         let heap =
             Heap { bits: usize::MAX, accumulate: false, rows: build.rows, direct: Vec::new(), last_stage: stages };
-        Unrolled { heap, input: encoding, inputs: ranges.len(), outputs, shared, stages }
+        Unrolled { heap, input: encoding, inputs: ranges.len(), outputs, shared, numbers, stages }
     }
 
     /// Bits of all outputs.

@@ -52,9 +52,13 @@ module snug_add #(
 `endif
 );
 
-    // Modulo 2^OUT.
-    localparam [OUT-1:0] F0 = FACTOR_0[OUT-1:0];
-    localparam [OUT-1:0] F1 = FACTOR_1[OUT-1:0];
+    // Sign and size apart, modulo 2^OUT: a factor of -1 written as all ones would be a multiplication of OUT partial products.
+    localparam           LESS_0 = FACTOR_0[63];
+    localparam           LESS_1 = FACTOR_1[63];
+    localparam [63:0]    SIZE_0 = LESS_0 ? -FACTOR_0 : FACTOR_0;
+    localparam [63:0]    SIZE_1 = LESS_1 ? -FACTOR_1 : FACTOR_1;
+    localparam [OUT-1:0] F0     = SIZE_0[OUT-1:0];
+    localparam [OUT-1:0] F1     = SIZE_1[OUT-1:0];
 
     wire available;
     wire fire = available & s_axis_tvalid & s1_axis_tvalid;
@@ -96,7 +100,17 @@ module snug_add #(
                 assign wide_1 = x1;
             end
             // Modulo 2^OUT, and the sum fits in OUT bits: exact whatever the factors' signs.
-            assign y[lane*OUT +: OUT] = F0 * wide_0 + F1 * wide_1;
+            wire [OUT-1:0] part_0 = F0 * wide_0;
+            wire [OUT-1:0] part_1 = F1 * wide_1;
+            if (LESS_0 && LESS_1) begin : both_less
+                assign y[lane*OUT +: OUT] = -part_0 - part_1;
+            end else if (LESS_0) begin : first_less
+                assign y[lane*OUT +: OUT] = part_1 - part_0;
+            end else if (LESS_1) begin : second_less
+                assign y[lane*OUT +: OUT] = part_0 - part_1;
+            end else begin : plain
+                assign y[lane*OUT +: OUT] = part_0 + part_1;
+            end
         end
     endgenerate
 

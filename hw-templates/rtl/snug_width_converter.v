@@ -100,7 +100,8 @@ module snug_width_converter #(
     wire [CAPACITY-1:0] kept = pop ? filled_reg >> OUTPUT_UNITS : filled_reg;
 
     // A unit that is held stays, or moves down with a removal. What is not held may be anything: it takes what the beat would put
-    // there, whether one comes or not, so that data waits for neither side's handshake.
+    // there, whether one comes or not, so that data waits for neither side's handshake. A register that is written without a removal
+    // is not held, and then nor are the units above it: whether one of those moves down need not ask for the removal.
     genvar at;
     generate
         for (at = 0; at < CAPACITY; at = at + 1) begin : units
@@ -116,7 +117,7 @@ module snug_width_converter #(
             end
             wire [UNIT_WIDTH-1:0] next;
             if (at + OUTPUT_UNITS < CAPACITY) begin : moves
-                assign next = (pop & filled_reg[at+OUTPUT_UNITS])
+                assign next = filled_reg[at+OUTPUT_UNITS]
                     ? data_reg[(at+OUTPUT_UNITS)*UNIT_WIDTH +: UNIT_WIDTH] : appended;
             end else begin : top
                 assign next = appended;

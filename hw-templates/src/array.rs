@@ -29,6 +29,17 @@ pub struct UnrolledArray {
     pub delays: Vec<HeapDelay>,
     /// The outputs, packed.
     pub y: String,
+    /// Shared sums that are numbers, for the comment that the proof starts from.
+    pub numbers: Vec<ArrayNumber>,
+}
+
+/// A shared sum.
+#[derive(Clone, Debug, Serialize)]
+pub struct ArrayNumber {
+    /// Its interval.
+    pub interval: String,
+    /// Its bits, the highest first: outputs of rows.
+    pub bits: Vec<String>,
 }
 
 /// A carry chain.

@@ -97,6 +97,8 @@ pub struct ProcessingElement {
     pub latency: usize,
     /// Bits of the fold counter.
     pub fold_bits: usize,
+    /// Bits of the beat whose sum comes from an array, for the claims; 0 for other elements.
+    pub beat_bits: usize,
     /// Bits of the input beat.
     pub x_bits: usize,
     /// Bits of the result.

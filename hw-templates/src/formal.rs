@@ -155,6 +155,8 @@ pub struct ProcessingElementFormal {
     pub weights: String,
     /// Whether the fold is a port for the claims only.
     pub fold_port: bool,
+    /// Name of the port on which the claims see the beat.
+    pub x: String,
     /// Whether sums are accumulated.
     pub accumulator: bool,
     /// Neuron fold ports.
@@ -163,9 +165,9 @@ pub struct ProcessingElementFormal {
     pub folds: Vec<usize>,
     /// Lowest bit of each stage's neuron fold.
     pub neurons: Vec<usize>,
-    /// Products and adders; none of a bit heap.
+    /// Products and adders; none of a bit heap or an array.
     pub nodes: Vec<FormalNode>,
-    /// Whether the sum is a bit heap: its interval is then assumed here, and shown by bookkeeping.
+    /// Whether the sum is a bit heap or comes from an array: its interval is then assumed here, and shown by bookkeeping.
     pub heap: bool,
     /// The accumulator.
     pub sum: FormalSum,
@@ -173,6 +175,8 @@ pub struct ProcessingElementFormal {
     pub acc_bits: usize,
     /// Threshold stages.
     pub stages: Vec<FormalStage>,
+    /// A count that is looked up in one step.
+    pub direct: Option<FormalDirect>,
     /// Lane of the result.
     pub index: usize,
     /// Lanes of the output stream.
@@ -181,6 +185,23 @@ pub struct ProcessingElementFormal {
     pub out_range: String,
     /// The result at its place in a beat.
     pub out_data: String,
+}
+
+/// How many threshold words a sum has reached, looked up in one step.
+#[derive(Clone, Debug, Serialize)]
+pub struct FormalDirect {
+    /// Bits that hold sums and words.
+    pub bits: usize,
+    /// The sum at those bits.
+    pub value: String,
+    /// The words.
+    pub words: Vec<String>,
+    /// Bits of the count.
+    pub count_bits: usize,
+    /// Smallest count that a sum in its interval has.
+    pub count_lo: String,
+    /// Largest.
+    pub count_hi: String,
 }
 
 /// A product or adder.

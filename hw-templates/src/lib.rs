@@ -11,7 +11,7 @@ mod formal_fixed;
 mod heap;
 mod streamed;
 
-pub use array::{ArrayCell, ArrayRow, UnrolledArray, UnrolledStream};
+pub use array::{ArrayCell, ArrayNumber, ArrayRow, UnrolledArray, UnrolledStream};
 pub use context::*;
 pub use fixed::{FIXED, Fixed, XC7};
 pub use formal::*;

@@ -13,7 +13,7 @@ use crate::network::{Dense, LabelGrid, Layer, Network, Op, Scale, Source, Steps,
 use crate::reach::{elements, output_ranges, output_type};
 use crate::shape::output_shape;
 
-pub use conv::{conv_network, grouped_network};
+pub use conv::{conv_network, conv_network_without_tables, grouped_network};
 pub use reference::{assert_promises, evaluate, evaluate_with};
 pub use resnet::resnet18;
 

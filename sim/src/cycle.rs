@@ -9,6 +9,7 @@ mod agenda;
 mod arithmetic;
 mod image;
 mod modules;
+mod queues;
 
 use std::time::{Duration, Instant};
 

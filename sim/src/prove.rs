@@ -3,11 +3,13 @@
 //! What the claims are, and why they add up to a proof of the whole, stands in docs/proof.md. The scripts are made from the
 //! Verilog ([`script::jobs`]); a result is kept by the hash of script, files and tool, and is not computed twice.
 
+pub mod array;
 pub mod cover;
 pub mod heap;
 pub mod intervals;
 mod module;
 pub mod pairing;
+pub mod promise;
 mod replay;
 pub mod script;
 

@@ -5,8 +5,11 @@
 use trainer::TrainError;
 
 mod mnist_table;
+#[path = "mnist_table/perceptron.rs"]
+mod perceptron;
 
 use mnist_table::{Row, Table};
+use perceptron::PERCEPTRON;
 
 const METHODS: [Row; 8] = [
     ("unconstrained", "unconstrained", "none", 1e-3),
@@ -24,7 +27,7 @@ fn main() -> Result<(), TrainError> {
         folder: "mnist",
         methods: &METHODS,
         bits: "14,13,12,11,10,9,8,7",
-        network: "[network]\nhidden = [64, 64, 64]\nweight_bits = 4\nactivation_bits = 4\ninput_bits = 4\n",
+        network: PERCEPTRON,
         accumulator: "",
         epochs: [8, 8, 3],
     };

@@ -6,7 +6,7 @@ use trainer::TrainError;
 
 mod mnist_table;
 
-use mnist_table::{Row, Table};
+use mnist_table::{Network, Row, Table};
 
 const METHODS: [Row; 6] = [
     ("unconstrained", "unconstrained", "none", 1e-3),
@@ -17,48 +17,15 @@ const METHODS: [Row; 6] = [
     ("sign-split-4e-3", "sign-split", "none", 4e-3),
 ];
 
-const NETWORK: &str = "
-[network]
-input = [1, 28, 28]
-weight_bits = [8, 4, 4, 8]
-activation_bits = 4
-input_bits = 8
-[[layers]]
-type = 'conv'
-outputs = 8
-kernel = 3
-padding = 1
-[[layers]]
-type = 'batch_norm'
-[[layers]]
-type = 'relu'
-[[layers]]
-type = 'max_pool'
-kernel = 2
-[[layers]]
-type = 'conv'
-outputs = 16
-kernel = 3
-padding = 1
-[[layers]]
-type = 'batch_norm'
-[[layers]]
-type = 'relu'
-[[layers]]
-type = 'max_pool'
-kernel = 2
-[[layers]]
-type = 'conv'
-outputs = 16
-kernel = 3
-[[layers]]
-type = 'batch_norm'
-[[layers]]
-type = 'relu'
-[[layers]]
-type = 'dense'
-outputs = 10
-";
+const NETWORK: Network = Network {
+    layers: "layers = [
+        {type = 'conv', outputs = 8, kernel = 3, padding = 1}, {type = 'batch_norm'}, {type = 'relu'}, {type = 'max_pool', kernel = 2},
+        {type = 'conv', outputs = 16, kernel = 3, padding = 1}, {type = 'batch_norm'}, {type = 'relu'}, {type = 'max_pool', kernel = 2},
+        {type = 'conv', outputs = 16, kernel = 3}, {type = 'batch_norm'}, {type = 'relu'},
+        {type = 'dense', outputs = 10},
+    ]",
+    types: "input = [1, 28, 28]\nweight_bits = [8, 4, 4, 8]\nactivation_bits = 4\ninput_bits = 8",
+};
 
 fn main() -> Result<(), TrainError> {
     let table = Table {
@@ -67,7 +34,7 @@ fn main() -> Result<(), TrainError> {
         bits: "16,14,12,11,10,9",
         network: NETWORK,
         accumulator: "keep = ['first']",
-        epochs: [2, 3, 1],
+        epochs: [1, 2, 1],
     };
     table.run()
 }

@@ -12,15 +12,18 @@ use trainer::TrainError;
 use trainer::trained::codes;
 
 mod mnist_table;
+#[path = "mnist_table/perceptron.rs"]
+mod perceptron;
 
 use mnist_table::{Table, folder, list, mnist};
+use perceptron::PERCEPTRON;
 
 fn main() -> Result<(), TrainError> {
     let table = Table {
         folder: "mnist",
         methods: &[("sign-split-4e-3", "sign-split", "none", 4e-3)],
         bits: "14,13,12,11,10,9,8,7",
-        network: "[network]\nhidden = [64, 64, 64]\nweight_bits = 4\nactivation_bits = 4\ninput_bits = 4\n",
+        network: PERCEPTRON,
         accumulator: "",
         epochs: [8, 8, 1],
     };

@@ -21,7 +21,7 @@ fn main() -> Result<(), TrainError> {
     let bits = if method == "unconstrained" { String::new() } else { format!("bits = {bits}\n") };
     let config = Config::parse(&format!(
         "[network]\nhidden = [64, 64, 64]\nweight_bits = 4\nactivation_bits = 4\ninput_bits = 4\n[accumulator]\nmethod = '{method}'\n{bits}\
-         [training]\nfloat_epochs = 0\nepochs = 1000000\nbatch = {BATCH}\nlearning_rate = 0.001\n"
+         [training]\nfloat_epochs = 0\nepochs = 100000\nbatch = {BATCH}\nlearning_rate = 0.001\n"
     ))?;
     let steps: usize = steps.parse().map_err(|e| TrainError::Data(format!("steps '{steps}': {e}")))?;
     let mut random = fastrand::Rng::with_seed(0);

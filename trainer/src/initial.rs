@@ -5,8 +5,8 @@ use quantizer::weights::project::simplex_threshold;
 
 use crate::config::{EpInit, Method};
 use crate::graph::{Graph, Id};
-use crate::model::{self, Mode};
-use crate::quantizers::{Rule, constant, integers, scale};
+use crate::model::{self, Leaves, Mode};
+use crate::quantizers::{Rule, integers, scale};
 use crate::samples::Samples;
 use crate::state::{Role, State};
 
@@ -43,7 +43,8 @@ pub fn quantize(ep_init: EpInit, graph: &Graph, state: &mut State, samples: &Sam
 }
 
 /// The exponent at which the codes point where the weights do: the largest cosine, for a batch norm takes out every factor. From half the usual scale, where
-/// few weights spend the budget on large codes, to 6 times, where many are 1.
+/// few weights spend the budget on large codes, to where the largest weight is 1, and many are. (With weights of 8 bits that is 127 times the usual scale: less,
+/// and a narrow accumulator leaves two or three weights to begin with, which training does not recover from.)
 fn most_alike(row: &[f32], rule: &Rule, usual: f32) -> f32 {
     let cosine = |exponent: f32| {
         let codes = integers(rule, row, row.len(), &[scale(exponent)], &[0.0]).codes;
@@ -51,7 +52,8 @@ fn most_alike(row: &[f32], rule: &Rule, usual: f32) -> f32 {
         let norm: f64 = codes.iter().map(|&q| (q * q) as f64).sum();
         if norm > 0.0 { product / norm.sqrt() } else { 0.0 }
     };
-    let candidates = (-8..=20).map(|eighths| usual + eighths as f32 / 8.0);
+    let octaves = (rule.weights.range().hi.max(1) as f32).log2();
+    let candidates = (-8..=(8.0 * octaves) as i32).map(|eighths| usual + eighths as f32 / 8.0);
     let best = candidates.map(|e| (cosine(e), e)).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map_or(usual, |(_, exponent)| exponent)
 }
@@ -84,8 +86,8 @@ fn project(row: &mut [f32], rule: &Rule, init: EpInit, scale: f32) {
 fn activation_scales(graph: &Graph, state: &mut State, samples: &Samples, device: &Device) {
     let widest = graph.nodes.iter().map(|n| n.shape.iter().product::<usize>()).max().unwrap_or(1).max(1);
     let count = samples.count().min(LOOK_AT).min((VALUES / widest).max(2));
-    let x = constant(samples.rows(&(0..count).collect::<Vec<_>>()), [count, samples.size()], device);
-    let leaves = model::leaves(state, device);
+    let x = model::batch(graph, samples, &(0..count).collect::<Vec<_>>(), Mode::Float, device);
+    let leaves = Leaves::new(graph, state, Mode::Float, device);
     let pass = model::forward(graph, state, &leaves, x, Mode::Float, true, device);
     // Codes of a quantizer, and what it read.
     let readers: Vec<(Id, f32, f32, &[f32])> = graph

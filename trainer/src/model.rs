@@ -1,12 +1,15 @@
 //! The forward pass over the graph.
 
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, activation::relu, module};
+use burn::tensor::{Device, Gradients, Tensor, activation::relu, module};
 use quantizer::network::Window;
+use rayon::prelude::*;
 
 use crate::graph::{Graph, Id, Matrix, Op, Quantizer};
+use crate::quantizers::weights::Weights;
 use crate::quantizers::{self, Rule, constant};
-use crate::state::{Role, State};
+use crate::samples::Samples;
+use crate::state::{Parameter, Role, State};
 
 /// What keeps the batch norm's quotients finite; part of the network.
 pub const EPSILON: f32 = 1e-5;
@@ -60,8 +63,6 @@ impl Value {
 pub struct Pass {
     /// Real values of the last node, `[samples, values]`.
     pub outputs: Tensor<2>,
-    /// A2Q's regulariser over all layers.
-    pub penalty: Option<Tensor<1>>,
     /// What each quantizer of activations read, if that was asked for: its node, and values in no particular order.
     pub activations: Vec<(Id, Vec<f32>)>,
     /// Means and variances that the batch had, for each batch norm.
@@ -78,10 +79,68 @@ pub fn rule(graph: &Graph, state: &State, id: Id, matrix: &Matrix) -> Rule {
     }
 }
 
-/// The parameters as tensors whose gradients are wanted, in their order.
-pub fn leaves(state: &State, device: &Device) -> Vec<Tensor<2>> {
-    let leaf = |p: &crate::state::Parameter| constant(p.values.clone(), p.shape, device).require_grad();
-    state.parameters.iter().map(leaf).collect()
+/// What a pass takes its parameters from, and their gradients go to.
+pub struct Leaves {
+    /// Tensors in the order of parameters; none for those that only the weights are made from.
+    tensors: Vec<Option<Tensor<2>>>,
+    /// The weights of each matrix as codes; none while they are floats.
+    weights: Vec<(Id, Weights)>,
+}
+
+impl Leaves {
+    /// The parameters of a state for a pass in this mode.
+    pub fn new(graph: &Graph, state: &State, mode: Mode, device: &Device) -> Self {
+        let of = |(id, matrix): (Id, &Matrix)| {
+            let [latent, exponents, norms] = [Role::Weight, Role::Scale, Role::Norm].map(|role| state.values(id, role));
+            (id, Weights::new(rule(graph, state, id, matrix), latent, matrix.columns, exponents, norms))
+        };
+        let weights: Vec<_> = if mode == Mode::Quantized { graph.matrices().map(of).collect() } else { Vec::new() };
+        let leaf = |p: &Parameter| {
+            let values = match p.role {
+                Role::Scale | Role::Norm => return None,
+                Role::Weight => weights.iter().find(|(id, _)| *id == p.node).map_or(&p.values, |(_, w)| &w.values),
+                Role::Gain | Role::Shift | Role::Activation => &p.values,
+            };
+            Some(constant(values.clone(), p.shape, device).require_grad())
+        };
+        let tensors = state.parameters.iter().map(leaf).collect();
+        Leaves { tensors, weights }
+    }
+
+    /// The gradient of every parameter that has one, in their order, and of `lambda` times A2Q's regulariser. `state` is what the leaves were made from.
+    pub fn gradients(&self, state: &State, mut all: Gradients, lambda: f64) -> Vec<Option<Vec<f32>>> {
+        let take = |leaf: &Option<Tensor<2>>| leaf.as_ref()?.grad_remove(&mut all).map(quantizers::to_vec);
+        let mut gradients: Vec<Option<Vec<f32>>> = self.tensors.iter().map(take).collect();
+        for (id, weights) in &self.weights {
+            let [weight, scale, norm] = [Role::Weight, Role::Scale, Role::Norm].map(|role| state.position(*id, role));
+            let Some(by_values) = weight.and_then(|i| gradients[i].take()) else { continue };
+            let found = weights.gradients(state.values(*id, Role::Weight), &by_values, lambda as f32);
+            for (position, gradient) in [(weight, found.weights), (scale, found.exponents), (norm, found.norms)] {
+                if let Some(i) = position {
+                    gradients[i] = Some(gradient);
+                }
+            }
+        }
+        gradients
+    }
+}
+
+/// Some samples as a batch, `[samples, values]`: codes times their scale where numbers are codes.
+pub fn batch(graph: &Graph, samples: &Samples, chosen: &[usize], mode: Mode, device: &Device) -> Tensor<2> {
+    let mut values = samples.rows(chosen);
+    if mode == Mode::Quantized {
+        let steps = (2f64.powi(graph.input_bits as i32) - 1.0) as f32;
+        // Adding 1.5 * 2^23 leaves no bits for a fraction: rounded half to even, without a call for each value.
+        const ROUND: f32 = 12_582_912.0;
+        let small = graph.input_bits <= 20;
+        values.par_chunks_mut(samples.size().max(1)).for_each(|row| {
+            for v in row {
+                let units = *v * steps;
+                *v = if small { (units + ROUND) - ROUND } else { units.round_ties_even() } / steps;
+            }
+        });
+    }
+    constant(values, [chosen.len(), samples.size()], device)
 }
 
 /// What one code of the input means: the largest is 1.
@@ -93,23 +152,23 @@ pub fn input_scale(bits: u32) -> f32 {
 struct Forward<'a> {
     graph: &'a Graph,
     state: &'a State,
-    leaves: &'a [Tensor<2>],
+    leaves: &'a Leaves,
     mode: Mode,
     device: &'a Device,
     pass: Pass,
 }
 
-/// Runs a batch (`[samples, inputs]`, values 0 to 1) with its own statistics, as training does. `keep` keeps what quantizers read.
+/// Runs a [`batch`] with its own statistics, as training does. `keep` keeps what quantizers read.
 pub fn forward(
     graph: &Graph,
     state: &State,
-    leaves: &[Tensor<2>],
+    leaves: &Leaves,
     x: Tensor<2>,
     mode: Mode,
     keep: bool,
     device: &Device,
 ) -> Pass {
-    let pass = Pass { outputs: x, penalty: None, activations: Vec::new(), statistics: Vec::new() };
+    let pass = Pass { outputs: x, activations: Vec::new(), statistics: Vec::new() };
     let mut forward = Forward { graph, state, leaves, mode, device, pass };
     let mut values: Vec<Option<Value>> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
@@ -166,7 +225,7 @@ pub fn forward(
 impl Forward<'_> {
     /// A parameter of a node.
     fn own(&self, id: Id, role: Role) -> Option<Tensor<2>> {
-        self.state.position(id, role).map(|i| self.leaves[i].clone())
+        self.state.position(id, role).and_then(|i| self.leaves.tensors[i].clone())
     }
 
     /// One that the node has.
@@ -175,36 +234,12 @@ impl Forward<'_> {
     }
 
     fn input(&self, shape: [usize; 3]) -> Value {
-        let x = self.pass.outputs.clone();
-        let x = match self.mode {
-            Mode::Float | Mode::Evaluated => x,
-            Mode::Quantized => {
-                let steps = 2f64.powi(self.graph.input_bits as i32) - 1.0;
-                x.mul_scalar(steps).round().div_scalar(steps)
-            }
-        };
-        let value = Value::Flat(x);
+        let value = Value::Flat(self.pass.outputs.clone());
         if shape[1] * shape[2] == 1 { value } else { Value::Image(value.image(shape)) }
     }
 
-    fn matrix(&mut self, id: Id, matrix: &Matrix, x: Value, source: [usize; 3], shape: [usize; 3]) -> Value {
-        let weights = match self.mode {
-            Mode::Float | Mode::Evaluated => self.must(id, Role::Weight),
-            Mode::Quantized => {
-                let (weights, penalty) = quantizers::weights(
-                    &rule(self.graph, self.state, id, matrix),
-                    &self.must(id, Role::Weight),
-                    &self.must(id, Role::Scale),
-                    &self.must(id, Role::Norm),
-                    self.device,
-                );
-                self.pass.penalty = match (self.pass.penalty.take(), penalty) {
-                    (Some(a), Some(b)) => Some(a + b),
-                    (a, b) => a.or(b),
-                };
-                weights
-            }
-        };
+    fn matrix(&self, id: Id, matrix: &Matrix, x: Value, source: [usize; 3], shape: [usize; 3]) -> Value {
+        let weights = self.must(id, Role::Weight);
         let bias = self.own(id, Role::Shift);
         let Some(window) = &matrix.window else {
             let sums = x.flat().matmul(weights.transpose());
@@ -237,22 +272,18 @@ impl Forward<'_> {
             };
         }
         match x {
-            Value::Flat(sums) => {
-                let mean = sums.clone().mean_dim(0);
-                let centred = sums - mean.clone();
-                let variance = centred.clone().powi_scalar(2).mean_dim(0);
-                let normal = centred / variance.clone().add_scalar(EPSILON).sqrt();
-                self.pass.statistics.push([mean.detach(), variance.detach()].map(quantizers::to_vec));
-                Value::Flat(normal * gain + shift)
-            }
-            Value::Image(sums) => {
-                let channels = sums.dims()[1];
-                let (gain, shift) = (gain.reshape([channels]), shift.reshape([channels]));
-                let normed = module::batch_norm_train(sums, gain, shift, EPSILON.into());
-                self.pass.statistics.push([normed.mean, normed.variance].map(quantizers::to_vec));
-                Value::Image(normed.output)
-            }
+            Value::Flat(sums) => Value::Flat(self.normed(sums, gain, shift)),
+            Value::Image(sums) => Value::Image(self.normed(sums, gain, shift)),
         }
+    }
+
+    /// With the batch's own statistics, which are kept.
+    fn normed<const D: usize>(&mut self, sums: Tensor<D>, gain: Tensor<2>, shift: Tensor<2>) -> Tensor<D> {
+        let channels = sums.dims()[1];
+        let normed =
+            module::batch_norm_train(sums, gain.reshape([channels]), shift.reshape([channels]), EPSILON.into());
+        self.pass.statistics.push([normed.mean, normed.variance].map(quantizers::to_vec));
+        normed.output
     }
 
     fn codes(&mut self, id: Id, quantizer: &Quantizer, x: Value, keep: bool) -> Value {

@@ -6,12 +6,12 @@ use crate::TrainError;
 use crate::config::{Config, Hardware, Loss, Schedule, TrainingConfig};
 use crate::graph::Graph;
 use crate::initial;
-use crate::model::{self, Mode};
+use crate::model::{self, Leaves, Mode};
 use crate::optimizer;
 use crate::quantizers::{constant, to_vec};
 pub use crate::samples::Samples;
 use crate::search;
-use crate::state::{Role, State};
+use crate::state::State;
 
 /// What an epoch came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,10 +82,10 @@ fn device(hardware: Hardware) -> Device {
 /// How many samples the float network of `state` has right, with the running statistics of its batch norms.
 pub fn float_right(graph: &Graph, state: &State, samples: &Samples) -> usize {
     let device = device(Hardware::Cpu);
-    let leaves = model::leaves(state, &device);
+    let leaves = Leaves::new(graph, state, Mode::Evaluated, &device);
     let all: Vec<usize> = (0..samples.count()).collect();
     let chunk = |chunk: &[usize]| {
-        let x = constant(samples.rows(chunk), [chunk.len(), samples.size()], &device);
+        let x = model::batch(graph, samples, chunk, Mode::Evaluated, &device);
         let pass = model::forward(graph, state, &leaves, x, Mode::Evaluated, false, &device);
         let classes: Vec<i64> = chunk.iter().map(|&s| samples.labels()[s] as i64).collect();
         right(&to_vec(pass.outputs.detach()), chunk.len(), &classes)
@@ -158,8 +158,8 @@ fn step(
     rate: f64,
     device: &Device,
 ) -> (f32, usize) {
-    let leaves = model::leaves(state, device);
-    let x = constant(samples.rows(batch), [batch.len(), samples.size()], device);
+    let leaves = Leaves::new(graph, state, mode, device);
+    let x = model::batch(graph, samples, batch, mode, device);
     let pass = model::forward(graph, state, &leaves, x, mode, false, device);
     let (loss, right) = match training.loss {
         Loss::CrossEntropy => {
@@ -175,17 +175,7 @@ fn step(
         }
     };
     let value = loss.clone().into_data().try_into_vec::<f32>().ok().and_then(|v| v.first().copied());
-    let total = match pass.penalty {
-        Some(penalty) if training.lambda > 0.0 => loss + penalty.mul_scalar(training.lambda),
-        _ => loss,
-    };
-    let mut gradients = total.backward();
-    let trained = |role: Role| mode == Mode::Quantized || !matches!(role, Role::Scale | Role::Norm | Role::Activation);
-    let gradients: Vec<Option<Vec<f32>>> = leaves
-        .iter()
-        .zip(&state.parameters)
-        .map(|(leaf, p)| leaf.grad_remove(&mut gradients).filter(|_| trained(p.role)).map(to_vec))
-        .collect();
+    let gradients = leaves.gradients(state, loss.backward(), training.lambda);
     model::remember(graph, state, pass.statistics, batch.len());
     optimizer::step(state, &gradients, rate, training);
     (value.unwrap_or(f32::NAN), right)

@@ -91,7 +91,9 @@ impl Samples {
 
     /// The values of some samples, one after the other.
     pub fn rows(&self, samples: &[usize]) -> Vec<f32> {
-        samples.iter().flat_map(|&s| self.row(s)).copied().collect()
+        let mut values = Vec::with_capacity(samples.len() * self.size);
+        samples.iter().for_each(|&s| values.extend_from_slice(self.row(s)));
+        values
     }
 
     /// Some of the samples.

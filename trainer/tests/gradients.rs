@@ -8,7 +8,8 @@ use quantizer::datatype::DataType;
 use quantizer::weights::limits::Limits;
 use quantizer::weights::nearest::side_thresholds;
 use trainer::config::Method;
-use trainer::quantizers::{Rule, activations, constant, integers, scale, to_vec, weights};
+use trainer::quantizers::weights::Weights;
+use trainer::quantizers::{Rule, activations, constant, integers, scale, to_vec};
 
 const ROWS: usize = 3;
 const COLUMNS: usize = 24;
@@ -91,21 +92,14 @@ impl Case {
         let base: [&[f64]; 3] = [&self.weights, &self.exponents, &self.norms];
         let rounding: Vec<f64> = chosen.codes.iter().zip(self.surrogates(base)).map(|(&q, v)| q as f64 - v).collect();
 
-        let device = Device::flex().autodiff();
-        let leaf = |v: &[f64], shape| constant(singles(v), shape, &device).require_grad();
-        let leaves =
-            [leaf(&self.weights, [ROWS, COLUMNS]), leaf(&self.exponents, [ROWS, 1]), leaf(&self.norms, [ROWS, 1])];
-        let (real, penalty) = weights(&self.rule, &leaves[0], &leaves[1], &leaves[2], &device);
+        let latent = singles(&self.weights);
+        let made = Weights::new(self.rule.clone(), &latent, COLUMNS, &singles(&self.exponents), &singles(&self.norms));
         let expected: Vec<f32> =
             chosen.codes.iter().enumerate().map(|(i, &q)| q as f32 * scales[i / COLUMNS]).collect();
-        assert_eq!(to_vec(real.clone()), expected, "{name}: the forward pass computes with the codes");
-        let mut total = (real * constant(singles(&self.factors), [ROWS, COLUMNS], &device)).sum();
-        if let Some(penalty) = penalty {
-            total = total + penalty.mul_scalar(PENALTY);
-        }
-        let mut gradients = total.backward();
-        for (which, leaf) in leaves.iter().enumerate() {
-            let found = leaf.grad_remove(&mut gradients).map_or_else(|| vec![0.0; base[which].len()], to_vec);
+        assert_eq!(made.values, expected, "{name}: the forward pass computes with the codes");
+        let gradients = made.gradients(&latent, &singles(&self.factors), PENALTY as f32);
+        let found = [&gradients.weights, &gradients.exponents, &gradients.norms];
+        for (which, found) in found.into_iter().enumerate() {
             for (i, &gradient) in found.iter().enumerate() {
                 let step = 1e-6;
                 let moved = |by: f64| {

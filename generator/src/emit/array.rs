@@ -1,6 +1,6 @@
 //! Prints an unrolled array, cell by cell.
 
-use hw_templates::{ArrayCell, ArrayRow, HeapDelay, UnrolledArray, UnrolledStream};
+use hw_templates::{ArrayCell, ArrayNumber, ArrayRow, HeapDelay, UnrolledArray, UnrolledStream};
 
 use super::heap::{Names, concatenation};
 use crate::heap::{Row, Term};
@@ -38,6 +38,14 @@ pub fn context(name: &str, plan: &Unrolled) -> UnrolledArray {
             })
             .collect(),
         y: concatenation(bits.into_iter()),
+        numbers: plan
+            .numbers
+            .iter()
+            .map(|n| ArrayNumber {
+                interval: n.interval.to_string(),
+                bits: n.bits.iter().rev().map(|t| t.map_or_else(|| "1'b0".to_owned(), |t| names.bare(t, 0))).collect(),
+            })
+            .collect(),
     }
 }
 

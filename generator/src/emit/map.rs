@@ -46,12 +46,10 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
     let index_bits = index_bits(map);
     let (x_bits, y) = (input.encoding.bits, output.encoding);
     let signed = input.encoding.sign != Signedness::Unsigned;
-    // A narrow type lacks one code: the most negative, or for an unsigned type the largest.
-    let excluded = if signed { map.legal.lo - 1 } else { map.legal.hi + 1 };
+    let excluded = map.excluded(input.encoding);
     let nearest = if signed { map.legal.lo } else { map.legal.hi };
-    let narrow = input.encoding.sign != Signedness::Bipolar
-        && input.encoding.decode(input.encoding.encode(excluded)) == excluded;
-    let illegal = if narrow { format!("x == {x_bits}'h{}", word(excluded, x_bits).bits) } else { "1'b0".to_owned() };
+    let illegal =
+        excluded.map_or_else(|| "1'b0".to_owned(), |code| format!("x == {x_bits}'h{}", word(code, x_bits).bits));
     let mut lane = MapLane {
         module: name.to_owned(),
         task: task(map),
@@ -70,8 +68,11 @@ pub fn lane(name: &str, map: &Map, input: &Stream, output: &Stream) -> MapLane {
     };
     match &map.function {
         MapFunction::Clamp => {
-            lane.clamp =
-                if narrow { format!("illegal ? {x_bits}'h{} : x", word(nearest, x_bits).bits) } else { "x".into() };
+            lane.clamp = if excluded.is_some() {
+                format!("illegal ? {x_bits}'h{} : x", word(nearest, x_bits).bits)
+            } else {
+                "x".into()
+            };
         }
         MapFunction::Table(tables) => {
             lane.table = Some(Table {

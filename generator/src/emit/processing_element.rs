@@ -128,6 +128,7 @@ pub fn context(
         levels: unit.tree_levels,
         latency: unit.pipeline(),
         fold_bits: counter_bits(folds - 1),
+        beat_bits: if sum.is_some() { input.width() } else { 0 },
         x_bits: sum.map_or(input.width(), |s| s.bits.len()),
         y_bits: output.encoding.bits as usize,
         accumulator,

@@ -23,37 +23,35 @@ pub const PRODUCT: [[u64; 6]; 6] = [
 /// LUTs and flip-flops of the control of queues of 1 (not measured) to 4 places.
 pub const FIFO_SMALL: [(u64, u64); 4] = [(3, 4), (8, 7), (11, 10), (16, 11)];
 
-/// Of longer queues: LUTs, and LUTs for each bit of the address.
-pub const FIFO_LUT: (u64, u64) = (6, 5);
+/// Of longer queues: LUTs, by the bits of the address from three on. Seven bits were measured with the multiplexer of a deep memory.
+pub const FIFO_LUT: [u64; 5] = [21, 29, 29, 34, 39];
 
-/// Likewise, flip-flops.
+/// Flip-flops of longer queues, and for each bit of the address.
 pub const FIFO_FF: (u64, u64) = (2, 4);
 
 /// Memories of at most this many bits become flip-flops: Yosys' cost of the smallest LUT RAM is above theirs.
 pub const FLIP_FLOP_MEMORY: u64 = 13;
 
-/// LUTs of a credit counter by the bits of its count. Up to four bits Yosys makes one table of it,
-/// above that a counter. Not measured: 1, 5 and 7 bits.
-pub const CREDIT_LUT: [u64; 7] = [2, 3, 13, 21, 8, 8, 10];
+/// LUTs of a credit counter by the bits of its count. Not measured: one bit, and seven.
+pub const CREDIT_LUT: [u64; 7] = [5, 6, 7, 10, 10, 11, 12];
 
-/// LUTs of a sequencer per 20 bits of its counters.
-pub const SEQUENCER_PER_20_BITS: u64 = 31;
+/// LUTs of a sequencer beside one for each bit of its counters: where one kind of fold is counted, where both are, and where both
+/// are and there are two synapse folds. Without any fold: [`SEQUENCER_BARE`].
+pub const SEQUENCER: [u64; 3] = [8, 7, 6];
+
+/// LUTs of a sequencer that counts nothing.
+pub const SEQUENCER_BARE: u64 = 10;
 
 /// LUTs of a matrix-vector unit beside its parts: the exit handshake, and the buffer's write enable.
 pub const UNIT: u64 = 2;
 
-/// Fifths of a LUT for each source of a width converter's register bit (its own value, the one that moves down, the beat's
-/// lanes), where a beat is one unit or has at most two places.
-pub const CONVERTER_SOURCE_FIFTHS: u64 = 3;
+/// Hundredths of a LUT for each bit of a width converter's register that is loaded from two sources or more (the unit above it, the
+/// beat's lanes), more for one of three or more, and more for each source beyond three.
+pub const CONVERTER_BIT: [i64; 3] = [104, 85, 121];
 
-/// Likewise, where the beat is shifted over more places.
-pub const CONVERTER_SHIFTED_FIFTHS: u64 = 5;
-
-/// LUTs of a shifting width converter for each place.
-pub const CONVERTER_PLACE: u64 = 2;
-
-/// LUTs of a width converter's control.
-pub const CONVERTER: u64 = 2;
+/// Hundredths of a LUT of its control for each unit that it holds, more if a vector's last beat appends another number of units, for each
+/// place of a beat of several units, and once.
+pub const CONVERTER: [i64; 4] = [193, 114, -61, 224];
 
 /// LUTs of a comparison of two run-time numbers of 4 bits; fewer than 4 bits fit one LUT.
 pub const COMPARE_4_BITS: u64 = 3;

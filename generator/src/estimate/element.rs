@@ -7,9 +7,10 @@ use quantizer::datatype::Signedness;
 use super::logic::{self, Operand, columns};
 use super::{Cost, Part};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
-use crate::heap::Heap;
+use crate::heap::{Heap, Term};
 use crate::memory::WeightMemory;
 use crate::reduction::{Node, Operation};
+use crate::unrolled::Unrolled;
 
 /// The parts of a processing element that reads codes of `input`.
 pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)> {
@@ -27,7 +28,7 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
             Operation::Product { lane } => {
                 let encoding = pe.weight_encodings[lane];
                 products += if constant {
-                    logic::constant_product(input.bits, pe.weights[0][lane], node.width())
+                    logic::constant_product(codes(input), pe.weights[0][lane], node.width())
                 } else {
                     let words: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
                     // Equal bits of a weight are one register: the product has that many inputs.
@@ -57,7 +58,10 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
                 products += cost.with_ff(u64::from(shift.min(node.width())));
             }
             Operation::Add { left, right } => {
-                tree += logic::adder(operand(&nodes[left]), operand(&nodes[right]), node.width());
+                let mut sum = logic::adder(operand(&nodes[left]), operand(&nodes[right]), node.width());
+                // Bits below the lowest one of an even product are the other operand's.
+                sum.lut = sum.lut.saturating_sub(zeros(pe, &nodes[left]).max(zeros(pe, &nodes[right])));
+                tree += sum;
             }
             Operation::Delay { .. } => tree += delay(nodes, i),
         }
@@ -80,10 +84,37 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
     ]
 }
 
-/// Cells of a heap are what they are; its last row is the accumulator.
+/// Cells of a heap are what they are; its last row is the accumulator. Wires that wait long enough are shift registers.
 fn heap_cost(heap: &Heap) -> Cost {
-    let (luts, ff) = (heap.luts() as u64, (heap.flip_flops() + heap.bits) as u64);
-    Cost { ff, ..Cost::lut(luts).with_carry(heap.carries() as u64) }
+    let direct: Vec<Term> = heap.direct.iter().flatten().copied().collect();
+    let cost = Cost::lut(heap.luts() as u64).with_carry(heap.carries() as u64);
+    shifted(cost.with_ff((heap.flip_flops() + heap.bits) as u64), &heap.chains(&direct))
+}
+
+/// An array, likewise.
+pub fn array(array: &Unrolled) -> Cost {
+    let last: Vec<Term> = array.outputs.iter().flat_map(|o| o.bits.iter().flatten().copied()).collect();
+    let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
+    shifted(cost.with_ff(array.flip_flops() as u64), &array.heap.chains(&last))
+}
+
+/// `cost` with shift registers for chains of three registers and more.
+fn shifted(cost: Cost, chains: &[usize]) -> Cost {
+    let long: Vec<u64> = chains.iter().filter(|n| **n >= 3).map(|&n| n as u64).collect();
+    let srl = long.iter().map(|n| n.div_ceil(32)).sum();
+    Cost { srl, ff: cost.ff.saturating_sub(long.iter().sum()), ..cost }
+}
+
+/// Lowest bits of a product with a constant that are always 0.
+fn zeros(pe: &Pe, node: &Node) -> u64 {
+    match node.operation {
+        Operation::Product { lane } if pe.weights.len() == 1 => u64::from(pe.weights[0][lane].trailing_zeros()),
+        _ => 0,
+    }
+}
+
+fn codes(input: Encoding) -> Operand {
+    Operand { bits: input.bits, signed: input.sign != Signedness::Unsigned }
 }
 
 fn operand(node: &Node) -> Operand {

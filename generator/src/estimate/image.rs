@@ -41,17 +41,19 @@ pub fn parts(place: &Place, all: &mut Vec<ModuleCost>) {
             let total = Cost { lut: lane.lut * lanes, carry: lane.carry * lanes, ..Cost::default() };
             let memory = Cost::default().with_ff((input.width() + output.width() + 2) as u64);
             all.push(place.fixed("pool", vec![(Part::Tree, total), (Part::Memory, memory)]));
-            all.push(place.fixed("sequencer", fixed::sequencer(1, p.beats as u64)));
+            all.push(place.fixed("sequencer", fixed::sequencer(1, p.beats as u64, 1)));
             exit(place, p.queue_depth, 2, true, all);
         }
         Kind::Add(a) => {
             let (lanes, bits) = (input.lanes as u64, u64::from(output.encoding.bits));
-            let factors = a.factors.iter().filter(|f| f.unsigned_abs() != 1).count() as u64;
-            let lane = bits * (1 + 2 * factors);
+            // An adder for the two, one for each digit of a factor beyond the first, one more where both are subtracted.
+            let digits: u64 = a.factors.iter().map(|f| u64::from(f.unsigned_abs().count_ones())).sum();
+            let adders = digits.saturating_sub(1) + u64::from(a.factors.iter().all(|f| *f < 0));
             let tree =
-                Cost::lut(lane * lanes).with_ff(bits * lanes).with_carry(lanes * bits.div_ceil(4) * (1 + factors));
+                Cost::lut(bits * adders * lanes).with_ff(bits * lanes).with_carry(lanes * bits.div_ceil(4) * adders);
             let memory = Cost::default().with_ff(2 * input.width() as u64);
-            all.push(place.fixed("add", vec![(Part::Tree, tree), (Part::Memory, memory)]));
+            let control = Cost::lut(HANDSHAKES);
+            all.push(place.fixed("add", vec![(Part::Tree, tree), (Part::Memory, memory), (Part::Control, control)]));
             exit(place, a.queue_depth, 2, true, all);
         }
         Kind::Concat(c) => {
@@ -61,7 +63,7 @@ pub fn parts(place: &Place, all: &mut Vec<ModuleCost>) {
             all.push(place.fixed("fifo", fixed::fifo(output.width() as u64, 2)));
         }
         Kind::Fork(f) => {
-            all.push(place.fixed("fork", vec![(Part::Control, Cost::lut(1))]));
+            all.push(place.fixed("fork", vec![(Part::Control, Cost::lut(HANDSHAKES))]));
             for depth in f.depths {
                 all.push(place.fixed("fifo", fixed::fifo(input.width() as u64, depth as u64)));
             }
@@ -91,6 +93,9 @@ fn buffer(width: u64, depth: u64) -> Cost {
     };
     Cost { bram: halves, ..Cost::default() }
 }
+
+/// LUTs of a beat taken, or given, on both of two streams: a LUT for each handshake, and one for both.
+const HANDSHAKES: u64 = 3;
 
 /// Bits from which Yosys 0.23 takes a block RAM.
 const BLOCK_BITS: u64 = 1 << 12;

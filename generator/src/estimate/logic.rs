@@ -20,6 +20,11 @@ pub fn function(inputs: u64) -> u64 {
     }
 }
 
+/// LUTs of a comparison of `bits` bits with one constant: each LUT but the first joins five bits to what the last one found.
+pub fn equals(bits: u64) -> u64 {
+    bits.saturating_sub(1).div_ceil(5).max(1)
+}
+
 /// The columns (bits) of a table of words, each a string of the bit's values by address: those that are neither constant nor
 /// equal to another.
 pub fn columns(words: &[u64], bits: u32) -> Vec<Vec<u64>> {
@@ -100,17 +105,30 @@ fn between(at: usize, bits: u32, here: u64, next: u64) -> u64 {
 }
 
 /// A product with a constant: an adder for each digit beyond the first, a negation if it is negative.
-pub fn constant_product(x_bits: u32, weight: i64, width: u32) -> Cost {
+pub fn constant_product(x: Operand, weight: i64, width: u32) -> Cost {
     let ones = u64::from(weight.unsigned_abs().count_ones());
     let adders = if weight < 0 { ones } else { ones.saturating_sub(1) };
     let width = u64::from(width);
-    let x = u64::from(x_bits);
+    let code = x;
+    let x = u64::from(code.bits);
     if x <= 6 {
-        // Every bit is a function of the code alone.
-        let lut = if adders == 0 { 0 } else { width.saturating_sub(1) * function(x) };
+        // Every bit is a function of the code alone: a constant, a wire of the code, one that another bit is too, or a LUT.
+        let lut = constant_functions(code, weight, width) * function(x);
         return Cost::lut(lut).with_ff(x.max(width.saturating_sub(u64::from(weight.trailing_zeros()))));
     }
     Cost::lut(adders * (x + 1)).with_ff(width).with_carry(adders * width.div_ceil(4))
+}
+
+/// Bits of a constant product that need a LUT: those that are neither constant, nor a bit of the code, nor the same as another.
+fn constant_functions(x: Operand, weight: i64, width: u64) -> u64 {
+    let codes = 1i64 << x.bits;
+    let value = |code: i64| if x.signed && 2 * code >= codes { code - codes } else { code };
+    let all = if x.bits >= 6 { u64::MAX } else { (1 << codes) - 1 };
+    let table = |bit: &dyn Fn(i64) -> bool| (0..codes).fold(0u64, |t, code| t | u64::from(bit(code)) << code);
+    let wires: HashSet<u64> = (0..x.bits).map(|b| table(&|code| code >> b & 1 == 1)).collect();
+    let functions: HashSet<u64> =
+        (0..width.min(63)).map(|b| table(&|code| (value(code) * weight) >> b & 1 == 1)).collect();
+    functions.iter().filter(|&&f| f != 0 && f != all && !wires.contains(&f)).count() as u64
 }
 
 /// An operand of an adder.

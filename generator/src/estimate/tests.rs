@@ -26,9 +26,9 @@ fn recorded() -> [(Dataflow, u64, u64); 3] {
     let narrow = |bits| DataType { narrow: true, ..DataType::signed(bits) };
     let (u2, u4) = (DataType::unsigned(2), DataType::unsigned(4));
     [
-        (design(11, &[32, 16, 8], [u2, narrow(2), u2], &[(2, 8), (2, 4)]), 540, 405),
-        (design(12, &[24, 12, 10], [u4, narrow(4), u4], &[(3, 4), (1, 12)]), 1410, 909),
-        (design(13, &[48, 16, 8], [u2, DataType::BIPOLAR, u2], &[(4, 12), (2, 8)]), 781, 795),
+        (design(11, &[32, 16, 8], [u2, narrow(2), u2], &[(2, 8), (2, 4)]), 511, 415),
+        (design(12, &[24, 12, 10], [u4, narrow(4), u4], &[(3, 4), (1, 12)]), 1331, 925),
+        (design(13, &[48, 16, 8], [u2, DataType::BIPOLAR, u2], &[(4, 12), (2, 8)]), 759, 802),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Costs of the modules of the stream, and of the top.
 
 use super::coefficients::UNIT;
-use super::logic::{self, bits_for, columns, function, rom};
+use super::logic::{self, bits_for, columns, rom};
 use super::{Cost, ModuleCost, Part, element, fixed};
 use crate::dataflow::{Dataflow, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, mask};
 
@@ -28,8 +28,8 @@ impl Place<'_> {
     }
 
     /// Sequencer, credits and exit queue.
-    fn island(&self, folds: (u64, u64), depth: usize, all: &mut Vec<ModuleCost>) {
-        all.push(self.fixed("sequencer", fixed::sequencer(folds.0, folds.1)));
+    fn island(&self, folds: (u64, u64, u64), depth: usize, all: &mut Vec<ModuleCost>) {
+        all.push(self.fixed("sequencer", fixed::sequencer(folds.0, folds.1, folds.2)));
         all.push(self.fixed("credit", fixed::credit(depth as u64)));
         all.push(self.fixed("fifo", fixed::fifo(self.output.width() as u64, depth as u64)));
     }
@@ -54,13 +54,12 @@ pub fn matrix_vector(place: &Place, unit: &MatrixVector, all: &mut Vec<ModuleCos
     }
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, Cost::lut(UNIT))]));
     if let Some(array) = &unit.array {
-        let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
-        all.push(place.own("_array", vec![(Part::Tree, cost.with_ff(array.flip_flops() as u64))]));
+        all.push(place.own("_array", vec![(Part::Tree, element::array(array))]));
     }
     for (p, pe) in unit.pes.iter().enumerate() {
         all.push(place.own(&format!("_pe{p}"), element::parts(pe, unit, place.input.encoding)));
     }
-    place.island((neurons, synapses), unit.queue_depth, all);
+    place.island((neurons, synapses, unit.passes() as u64), unit.queue_depth, all);
     let sum = unit.sum_cycles();
     let value = sum + usize::from(synapses > 1);
     if synapses > 1 {
@@ -104,7 +103,8 @@ pub fn map(place: &Place, map: &Map, all: &mut Vec<ModuleCost>) {
     all.push(place.own("", vec![(Part::Memory, memory), (Part::Control, control)]));
     let bits = u64::from(output.bits);
     let lane = match &map.function {
-        MapFunction::Clamp => Cost::lut(bits * function(bits)).with_ff(bits),
+        // The code that is excluded differs from the nearest in its lowest bit.
+        MapFunction::Clamp => Cost::lut(u64::from(map.excluded(input).is_some())).with_ff(bits),
         MapFunction::Table(tables) => {
             let words: Vec<u64> = tables.iter().flatten().map(|&code| output.encode(code)).collect();
             let kept = columns(&words, output.bits);
@@ -117,11 +117,12 @@ pub fn map(place: &Place, map: &Map, all: &mut Vec<ModuleCost>) {
             cost
         }
     };
-    let illegal = Cost::lut(function(u64::from(input.bits)));
+    let excluded = map.excluded(input).is_some();
+    let illegal = if excluded { Cost::lut(logic::equals(u64::from(input.bits))) } else { Cost::default() };
     for _ in 0..lanes {
         all.push(place.own("_lane", vec![(Part::Thresholds, lane), (Part::Control, illegal)]));
     }
-    place.island((1, 1), map.queue_depth, all);
+    place.island((1, 1, 1), map.queue_depth, all);
     place.delay(1, 1, true, all);
     place.delay(1, map.pipeline() - 1, true, all);
 }
@@ -142,7 +143,7 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
         let first = multiplier.first().copied().unwrap_or(0);
         let mut product = match (constant, first) {
             (true, 0 | 1) => Cost::default(),
-            (true, m) => logic::constant_product(x.max(7), m, select.value_bits),
+            (true, m) => logic::constant_product(logic::Operand { bits: x.max(7), signed: true }, m, select.value_bits),
             // Multiplier and offset are functions of the beat: so is the value, of beat and code.
             (false, _) if x + beat <= 6 => Cost::lut(bits),
             (false, _) if beat < 3 => logic::product(x, factor.min(beat), select.value_bits),
@@ -185,7 +186,7 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
             (Part::Control, Cost::lut(UNIT + 1)),
         ],
     ));
-    place.island((1, beats as u64), select.queue_depth, all);
+    place.island((1, beats as u64, 1), select.queue_depth, all);
     place.delay(1, select.levels + 2, true, all);
     place.delay(1, select.levels + 2, false, all);
     place.delay(1, select.levels + 3, true, all);

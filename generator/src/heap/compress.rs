@@ -180,10 +180,10 @@ impl Plan {
 
     fn candidates(&self) -> Vec<Candidate> {
         let mut all = Vec::new();
+        let fits = [true, false].map(|t| self.columns.iter().map(|c| pick(c, t).is_some()).collect::<Vec<bool>>());
         for low in 0..self.columns.len() {
-            for ternary in [true, false] {
-                let fits = |c: usize| pick(&self.columns[c], ternary).is_some();
-                let width = (low..self.columns.len()).take_while(|&c| fits(c)).count();
+            for (ternary, fits) in [true, false].into_iter().zip(&fits) {
+                let width = fits[low..].iter().take_while(|f| **f).count();
                 if width == 0 {
                     continue;
                 }

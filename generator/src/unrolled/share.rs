@@ -1,6 +1,7 @@
 //! Common sub-expressions: sums of two signals that several outputs hold are built once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use super::{Digit, Signal, interval};
 
@@ -69,73 +70,121 @@ struct Entry {
     worth: Option<Worth>,
 }
 
+/// How often each pattern is there, and which of them saves most.
+struct Patterns {
+    entries: HashMap<Pattern, Entry>,
+    /// Gains of patterns. A count only falls once its pattern is here, so what is on top may be too high and is then put back lower.
+    queue: BinaryHeap<(i64, Reverse<Pattern>)>,
+    depth: usize,
+    worth: usize,
+}
+
+impl Patterns {
+    fn add(&mut self, pattern: Pattern) {
+        self.entries.entry(pattern).or_default().count += 1;
+    }
+
+    fn remove(&mut self, pattern: Pattern) {
+        if let Some(entry) = self.entries.get_mut(&pattern) {
+            entry.count = entry.count.saturating_sub(1);
+        }
+    }
+
+    /// What a pattern saves by its count, if that is anything.
+    fn gain(&mut self, signals: &[Signal], pattern: Pattern) -> Option<i64> {
+        let worth = self.worth;
+        let entry = self.entries.get_mut(&pattern).filter(|e| e.count >= 2)?;
+        let known = *entry.worth.get_or_insert_with(|| Worth::of(signals, pattern));
+        Some(known.gain(entry.count, worth)).filter(|&gain| gain > 0)
+    }
+
+    /// Takes patterns into the queue whose counts have risen.
+    fn queue(&mut self, signals: &[Signal], levels: &[usize], patterns: impl Iterator<Item = Pattern>) {
+        for pattern in patterns {
+            if levels[pattern.a].max(levels[pattern.b]) < self.depth
+                && let Some(gain) = self.gain(signals, pattern)
+            {
+                self.queue.push((gain, Reverse(pattern)));
+            }
+        }
+    }
+
+    /// The pattern that saves most by its count; of equals the first, so that the same matrix gives the same array.
+    fn best(&mut self, signals: &[Signal]) -> Option<Pattern> {
+        while let Some((gain_seen, Reverse(pattern))) = self.queue.pop() {
+            match self.gain(signals, pattern) {
+                Some(gain) if gain == gain_seen => return Some(pattern),
+                Some(gain) => self.queue.push((gain, Reverse(pattern))),
+                None => {}
+            }
+        }
+        None
+    }
+}
+
 /// Builds shared sums as long as one saves LUTs: a bit less in an output's heap is worth `worth` hundredths of a LUT.
 pub fn share(signals: &mut Vec<Signal>, sums: &mut [Vec<Digit>], depth: usize, worth: usize) {
     let mut levels = vec![0usize; signals.len()];
-    let mut counts: HashMap<Pattern, Entry> = HashMap::new();
+    let mut patterns = Patterns { entries: HashMap::new(), queue: BinaryHeap::new(), depth, worth };
     for sum in sums.iter() {
-        pairs(sum, |p| counts.entry(p).or_default().count += 1);
+        for (i, &x) in sum.iter().enumerate() {
+            sum[i + 1..].iter().for_each(|&y| patterns.add(Pattern::of(x, y)));
+        }
     }
-    loop {
-        let best = counts
-            .iter_mut()
-            .filter(|(p, entry)| entry.count >= 2 && levels[p.a].max(levels[p.b]) < depth)
-            .map(|(&p, entry)| {
-                let known = entry.worth.get_or_insert_with(|| Worth::of(signals, p));
-                (known.gain(entry.count, worth), p, *known)
-            })
-            .filter(|&(gain, ..)| gain > 0)
-            // Of equals the first, so that the same matrix gives the same array.
-            .max_by(|x, y| x.0.cmp(&y.0).then(y.1.cmp(&x.1)));
-        let Some((gain_seen, pattern, known)) = best else { break };
-        let uses: usize = sums.iter().map(|s| matches(s, pattern).len()).sum();
+    let all: Vec<Pattern> = patterns.entries.keys().copied().collect();
+    patterns.queue(signals, &levels, all.into_iter());
+    while let Some(pattern) = patterns.best(signals) {
+        let found: Vec<Vec<(usize, usize)>> = sums.iter().map(|s| matches(s, pattern)).collect();
+        let uses: usize = found.iter().map(Vec::len).sum();
         // Pairs that overlap count once less than it seemed.
-        if known.gain(uses, worth) <= 0 || uses < 2 {
-            counts.insert(pattern, Entry { count: uses.min(1), worth: Some(known) });
+        if let Some(entry) = patterns.entries.get_mut(&pattern)
+            && (uses < 2 || entry.worth.is_none_or(|known| known.gain(uses, worth) <= 0))
+        {
+            entry.count = uses.min(1);
             continue;
         }
-        debug_assert!(gain_seen >= known.gain(uses, worth));
         let digits = pattern.digits();
         let signal = signals.len();
         let interval = interval(signals, &digits);
         signals.push(Signal { interval, sum: digits.to_vec(), carries: false });
         levels.push(levels[pattern.a].max(levels[pattern.b]) + 1);
-        for sum in sums.iter_mut() {
-            let found = matches(sum, pattern);
-            if found.is_empty() {
-                continue;
-            }
-            pairs(sum, |p| {
-                if let Some(entry) = counts.get_mut(&p) {
-                    entry.count = entry.count.saturating_sub(1);
-                }
+        let mut risen: BTreeSet<Pattern> = BTreeSet::new();
+        for (sum, found) in sums.iter_mut().zip(&found).filter(|(_, found)| !found.is_empty()) {
+            let gone: Vec<usize> = found.iter().flat_map(|&(i, j)| [i, j]).collect();
+            pairs_with(sum, &gone, |p| patterns.remove(p));
+            replace(sum, found, signal);
+            let new: Vec<usize> = (sum.len() - found.len()..sum.len()).collect();
+            pairs_with(sum, &new, |p| {
+                patterns.add(p);
+                risen.insert(p);
             });
-            replace(sum, &found, signal);
-            pairs(sum, |p| counts.entry(p).or_default().count += 1);
         }
-        counts.retain(|_, entry| entry.count > 0);
+        patterns.queue(signals, &levels, risen.into_iter());
     }
 }
 
-fn pairs(sum: &[Digit], mut each: impl FnMut(Pattern)) {
-    for (i, &x) in sum.iter().enumerate() {
-        sum[i + 1..].iter().for_each(|&y| each(Pattern::of(x, y)));
+/// Every pair of which at least one digit stands at one of `places`.
+fn pairs_with(sum: &[Digit], places: &[usize], mut each: impl FnMut(Pattern)) {
+    let mut done = vec![false; sum.len()];
+    for &i in places {
+        done[i] = true;
+        sum.iter().zip(&done).filter(|(_, done)| !**done).for_each(|(&y, _)| each(Pattern::of(sum[i], y)));
     }
 }
 
 /// Disjoint pairs of places that make up `pattern`.
 fn matches(sum: &[Digit], pattern: Pattern) -> Vec<(usize, usize)> {
-    let places: BTreeMap<(usize, u32), usize> = sum.iter().enumerate().map(|(i, d)| ((d.signal, d.shift), i)).collect();
-    let mut used = vec![false; sum.len()];
+    let of = |signal: usize| sum.iter().enumerate().filter(move |(_, d)| d.signal == signal);
+    let mut used: Vec<usize> = Vec::new();
     let mut found = Vec::new();
-    for (i, digit) in sum.iter().enumerate() {
-        if digit.signal != pattern.a || used[i] {
+    for (i, digit) in of(pattern.a) {
+        if used.contains(&i) {
             continue;
         }
         let Ok(shift) = u32::try_from(digit.shift as i32 + pattern.distance) else { continue };
-        let Some(&j) = places.get(&(pattern.b, shift)) else { continue };
-        if j != i && !used[j] && (sum[j].negative != digit.negative) == pattern.negative {
-            (used[i], used[j]) = (true, true);
+        let Some((j, other)) = of(pattern.b).rfind(|(_, d)| d.shift == shift) else { continue };
+        if j != i && !used.contains(&j) && (other.negative != digit.negative) == pattern.negative {
+            used.extend([i, j]);
             found.push((i, j));
         }
     }

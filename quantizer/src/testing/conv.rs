@@ -14,6 +14,16 @@ use crate::shape::output_shape;
 /// additions of codes and of accumulators, channels joined, upsampling, depth to space; by chance an input map before and a Dense
 /// behind them, or an image at the output. Its numbers are as varied as those of [`network`](super::network).
 pub fn conv_network(seed: u64, limits: Limits) -> Network {
+    conv(seed, limits, true)
+}
+
+/// The same without look-up tables behind residual additions: the networks that [`conv_network`] drew before it had those. Lists of
+/// designs that must stay as they are draw from here.
+pub fn conv_network_without_tables(seed: u64, limits: Limits) -> Network {
+    conv(seed, limits, false)
+}
+
+fn conv(seed: u64, limits: Limits, tables: bool) -> Network {
     let random = &mut Random::new(seed);
     let channels = random.size(1, 3);
     // One dimension, or two.
@@ -23,7 +33,7 @@ pub fn conv_network(seed: u64, limits: Limits) -> Network {
         vec![channels, random.size(2, 7), random.size(2, 7)]
     };
     let datatype = random.datatype(limits.bits);
-    let mut build = Build { network: bare(seed, shape, datatype), random, limits, layers: 0 };
+    let mut build = Build { network: bare(seed, shape, datatype), random, limits, tables, layers: 0 };
     if build.random.one_in(4) {
         let codes = build.random.datatype(limits.bits);
         push_threshold(&mut build.network, build.random, "input", codes);
@@ -43,7 +53,7 @@ pub fn grouped_network(seed: u64, limits: Limits) -> Network {
     let random = &mut Random::new(seed);
     let shape = vec![random.size(1, 3), random.size(2, 6), random.size(2, 6)];
     let datatype = random.datatype(limits.bits);
-    let mut build = Build { network: bare(seed, shape, datatype), random, limits, layers: 0 };
+    let mut build = Build { network: bare(seed, shape, datatype), random, limits, tables: true, layers: 0 };
     let groups = build.random.size(2, 6);
     let each = if build.random.one_in(2) { 1 } else { build.random.size(2, 4) };
     let window = build.keeping();
@@ -76,6 +86,8 @@ struct Build<'a> {
     network: Network,
     random: &'a mut Random,
     limits: Limits,
+    /// Whether sums may be requantized by look-up.
+    tables: bool,
     /// Layers named so far.
     layers: usize,
 }
@@ -289,7 +301,7 @@ impl Build<'_> {
         self.join("add", Op::Add(Add { coefficients }), &inputs);
         if !self.random.one_in(6) {
             self.codes();
-        } else {
+        } else if self.tables {
             self.table();
         }
     }

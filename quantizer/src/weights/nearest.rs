@@ -21,44 +21,105 @@ const ALL_SPLITS: i128 = 1 << 17;
 /// With inputs of one sign this is the optimum. With inputs of both signs it is, too, as long as the nearest integers have an l1
 /// norm of at most 2^17; beyond, the split between the sides is that of the real-valued projection.
 pub fn nearest_within(values: &[f64], codes: Range, limits: &Limits) -> Vec<i64> {
-    // Each side without the other's places: half the work in every pass.
-    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
-    let negative: Vec<f64> = values.iter().map(|v| -v).filter(|&v| v > 0.0).collect();
-    let (plus_cap, minus_cap) = (codes.hi.max(0), (-codes.lo).max(0));
-    let (alpha, beta) = (rounded_sum(&positive, plus_cap), rounded_sum(&negative, minus_cap));
-    let (plus_budget, minus_budget) = if limits.hold(alpha, beta) {
-        (alpha, beta)
-    } else if limits.is_box() {
-        (limits.alpha_beside(0).unwrap_or(0), limits.beta_beside(0).unwrap_or(0))
-    } else if alpha + beta <= ALL_SPLITS {
-        best_split((&positive, plus_cap), (&negative, minus_cap), limits)
-    } else {
-        projected_split(&positive, &negative, limits)
-    };
-    let mut plus = side(&positive, plus_cap, plus_budget).into_iter();
-    let mut minus = side(&negative, minus_cap, minus_budget).into_iter();
-    // One code for each value, from the side that it is on.
-    let code = |&v: &f64| match v {
-        v if v > 0.0 => plus.next().unwrap_or(0),
-        v if v < 0.0 => -minus.next().unwrap_or(0),
-        _ => 0,
-    };
-    values.iter().map(code).collect()
+    let sides = Sides::of(values, codes);
+    let [plus_budget, minus_budget] = sides.budgets(limits);
+    let plus = side(&sides.positive, sides.caps[0], plus_budget);
+    let minus = side(&sides.negative, sides.caps[1], minus_budget);
+    together(values, plus, minus)
+}
+
+/// What [`nearest_within`] and [`side_thresholds`] give, in one: training needs both in every step.
+pub fn nearest_and_thresholds(values: &[f64], codes: Range, limits: &Limits) -> (Vec<i64>, (f64, f64)) {
+    if !limits.is_box() {
+        return (nearest_within(values, codes, limits), side_thresholds(values, codes, limits));
+    }
+    // Sides that do not compete keep to a budget each, whatever the other one does.
+    let sides = Sides::of(values, codes);
+    let thresholds = sides.box_thresholds(limits);
+    let [plus_budget, minus_budget] = Sides::box_budgets(limits);
+    let plus = side_from(&sides.positive, sides.caps[0], plus_budget, || thresholds.0);
+    let minus = side_from(&sides.negative, sides.caps[1], minus_budget, || thresholds.1);
+    (together(values, plus, minus), thresholds)
 }
 
 /// The soft thresholds for positive and for negative values of the real-valued projection onto `codes` and `limits`: where training takes its gradients. 0 where
 /// nothing has to be taken away.
 pub fn side_thresholds(values: &[f64], codes: Range, limits: &Limits) -> (f64, f64) {
-    let positive: Vec<f64> = values.iter().copied().filter(|&v| v > 0.0).collect();
-    let negative: Vec<f64> = values.iter().map(|v| -v).filter(|&v| v > 0.0).collect();
-    if !limits.is_box() {
-        let polygon = [limits.above as f64, limits.below as f64, limits.max as f64, limits.min as f64];
-        return polygon_thresholds(&positive, &negative, polygon);
+    let sides = Sides::of(values, codes);
+    if limits.is_box() {
+        return sides.box_thresholds(limits);
     }
-    let side = |magnitudes: &[f64], cap: i64, budget: Option<i128>| {
-        capped_simplex_threshold(magnitudes, cap.max(0) as f64, budget.unwrap_or(0) as f64)
+    let polygon = [limits.above as f64, limits.below as f64, limits.max as f64, limits.min as f64];
+    polygon_thresholds(&sides.positive, &sides.negative, polygon)
+}
+
+/// Magnitudes of either sign without the other's places (half the work in every pass), and the largest codes.
+struct Sides {
+    positive: Vec<f64>,
+    negative: Vec<f64>,
+    caps: [i64; 2],
+}
+
+impl Sides {
+    fn of(values: &[f64], codes: Range) -> Self {
+        // Signs are as good as random: both lists get every value, and the right one keeps it, without a jump.
+        let (mut positive, mut negative) = (vec![0.0; values.len()], vec![0.0; values.len()]);
+        let (mut plus, mut minus) = (0, 0);
+        for &v in values {
+            positive[plus] = v;
+            negative[minus] = -v;
+            plus += usize::from(v > 0.0);
+            minus += usize::from(v < 0.0);
+        }
+        positive.truncate(plus);
+        negative.truncate(minus);
+        Sides { positive, negative, caps: [codes.hi.max(0), (-codes.lo).max(0)] }
+    }
+
+    /// What either side may sum up to, so that both fit together.
+    fn budgets(&self, limits: &Limits) -> [i128; 2] {
+        let [plus_cap, minus_cap] = self.caps;
+        let (positive, negative) = (self.positive.as_slice(), self.negative.as_slice());
+        let (alpha, beta) = (rounded_sum(positive, plus_cap), rounded_sum(negative, minus_cap));
+        if limits.hold(alpha, beta) {
+            [alpha, beta]
+        } else if limits.is_box() {
+            Self::box_budgets(limits)
+        } else if alpha + beta <= ALL_SPLITS {
+            best_split((positive, plus_cap), (negative, minus_cap), limits)
+        } else {
+            projected_split(positive, negative, limits)
+        }
+    }
+
+    /// The same for sides that do not compete.
+    fn box_budgets(limits: &Limits) -> [i128; 2] {
+        [limits.alpha_beside(0).unwrap_or(0), limits.beta_beside(0).unwrap_or(0)]
+    }
+
+    /// The soft thresholds of sides that do not compete.
+    fn box_thresholds(&self, limits: &Limits) -> (f64, f64) {
+        let [plus, minus] = Self::box_budgets(limits).map(|budget| budget as f64);
+        let [plus_cap, minus_cap] = self.caps.map(|cap| cap as f64);
+        let positive = capped_simplex_threshold(&self.positive, plus_cap, plus);
+        (positive, capped_simplex_threshold(&self.negative, minus_cap, minus))
+    }
+}
+
+/// One code for each value, from the side that it is on.
+fn together(values: &[f64], mut plus: Vec<i64>, mut minus: Vec<i64>) -> Vec<i64> {
+    // One place behind the last, which values of the other sign look at.
+    plus.push(0);
+    minus.push(0);
+    let (mut p, mut m) = (0, 0);
+    let code = |&v: &f64| {
+        let (is_plus, is_minus) = (v > 0.0, v < 0.0);
+        let code = i64::from(is_plus) * plus[p] - i64::from(is_minus) * minus[m];
+        p += usize::from(is_plus);
+        m += usize::from(is_minus);
+        code
     };
-    (side(&positive, codes.hi, limits.alpha_beside(0)), side(&negative, -codes.lo, limits.beta_beside(0)))
+    values.iter().map(code).collect()
 }
 
 fn rounded(u: f64, cap: i64) -> i64 {
@@ -74,10 +135,15 @@ fn rounded_sum(magnitudes: &[f64], cap: i64) -> i128 {
 
 /// The nearest integers in `0 ..= cap` whose sum is at most `budget` (at least 0).
 pub fn side(magnitudes: &[f64], cap: i64, budget: i128) -> Vec<i64> {
+    side_from(magnitudes, cap, budget, || capped_simplex_threshold(magnitudes, cap as f64, budget as f64))
+}
+
+/// The same with the soft threshold of the real-valued projection, should it be needed.
+fn side_from(magnitudes: &[f64], cap: i64, budget: i128, theta: impl FnOnce() -> f64) -> Vec<i64> {
     if rounded_sum(magnitudes, cap) <= budget {
         return magnitudes.iter().map(|&u| rounded(u, cap)).collect();
     }
-    let theta = capped_simplex_threshold(magnitudes, cap as f64, budget as f64);
+    let theta = theta();
     let mut q: Vec<i64> = magnitudes.iter().map(|&u| rounded((u - theta).max(0.0), cap)).collect();
     let sum: i128 = q.iter().map(|&q| i128::from(q)).sum();
     match sum.cmp(&budget) {
@@ -146,17 +212,17 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 /// The best pair of budgets where the sides compete: every sum of the positive side with the largest that goes beside it.
-fn best_split(positive: (&[f64], i64), negative: (&[f64], i64), limits: &Limits) -> (i128, i128) {
+fn best_split(positive: (&[f64], i64), negative: (&[f64], i64), limits: &Limits) -> [i128; 2] {
     let (plus, minus) = (removal_costs(positive), removal_costs(negative));
     let (alpha, beta) = (plus.len() as i128 - 1, minus.len() as i128 - 1);
-    let mut best = (f64::INFINITY, (0, 0));
+    let mut best = (f64::INFINITY, [0, 0]);
     for a in 0..=alpha {
         let Some(b) = limits.beta_beside(a) else { break };
         let b = b.min(beta);
         // Both lie within the lists: 0 <= a <= alpha, 0 <= b <= beta.
         let cost = plus[(alpha - a) as usize] + minus[(beta - b) as usize];
         if cost < best.0 {
-            best = (cost, (a, b));
+            best = (cost, [a, b]);
         }
     }
     best.1
@@ -180,7 +246,7 @@ fn removal_costs((magnitudes, cap): (&[f64], i64)) -> Vec<f64> {
 }
 
 /// Budgets from the real-valued projection, rounded down, and then as large as they can be.
-fn projected_split(positive: &[f64], negative: &[f64], limits: &Limits) -> (i128, i128) {
+fn projected_split(positive: &[f64], negative: &[f64], limits: &Limits) -> [i128; 2] {
     let polygon = [limits.above as f64, limits.below as f64, limits.max as f64, limits.min as f64];
     let (plus, _) = polygon_thresholds(positive, negative, polygon);
     let alpha: f64 = positive.iter().map(|u| (u - plus).max(0.0)).sum();
@@ -188,5 +254,5 @@ fn projected_split(positive: &[f64], negative: &[f64], limits: &Limits) -> (i128
     let most = limits.alpha_beside(0).unwrap_or(0);
     let alpha = (alpha as i128).clamp(0, most);
     let beta = limits.beta_beside(alpha).unwrap_or(0);
-    (limits.alpha_beside(beta).unwrap_or(0), beta)
+    [limits.alpha_beside(beta).unwrap_or(0), beta]
 }

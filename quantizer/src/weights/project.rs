@@ -11,9 +11,7 @@ pub fn simplex_threshold(magnitudes: &[f64], radius: f64) -> f64 {
     let mut theta = 0.0;
     let mut active = usize::MAX;
     loop {
-        // Branch-free, so that the pass runs at the speed of memory.
-        let (count, sum) =
-            magnitudes.iter().fold((0.0, 0.0), |(n, s), &u| if u > theta { (n + 1.0, s + u) } else { (n, s) });
+        let (count, sum) = above(magnitudes, theta);
         let count_now = count as usize;
         if count_now == 0 || count_now >= active || (active == usize::MAX && sum <= radius) {
             return theta;
@@ -21,6 +19,19 @@ pub fn simplex_threshold(magnitudes: &[f64], radius: f64) -> f64 {
         active = count_now;
         theta = f64::max(theta, (sum - radius) / count);
     }
+}
+
+/// How many magnitudes are above `theta`, and their sum. Four lanes without a jump: a single sum would wait for its own last addition every time.
+fn above(magnitudes: &[f64], theta: f64) -> (f64, f64) {
+    let (chunks, rest) = magnitudes.as_chunks::<4>();
+    let (mut counts, mut sums) = ([0.0; 4], [0.0; 4]);
+    let mut add = |lane: usize, u: f64| {
+        counts[lane] += if u > theta { 1.0 } else { 0.0 };
+        sums[lane] += if u > theta { u } else { 0.0 };
+    };
+    chunks.iter().for_each(|chunk| (0..4).for_each(|lane| add(lane, chunk[lane])));
+    rest.iter().enumerate().for_each(|(lane, &u)| add(lane, u));
+    (counts.iter().sum(), sums.iter().sum())
 }
 
 /// The soft threshold that projects onto `{ 0 <= u <= cap, sum(u) <= radius }`, where clipping to `cap` alone is not enough.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use generator::dataflow::{self, Encoding};
 
-use super::modules::{Fifo, Line};
+use super::queues::{Fifo, Line};
 
 /// `snug_credit`, a pipeline of fixed latency, and `snug_fifo`.
 pub struct Exit {

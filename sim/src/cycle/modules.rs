@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use generator::dataflow::{
-    Dataflow, Encoding, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, WidthConverter, sign_extend,
+    Dataflow, Encoding, Kind, LabelSelect, Map, MapFunction, MatrixVector, Module, Stream, sign_extend,
 };
 
 use super::Trap;
 use super::arithmetic::Arithmetic;
 use super::image;
+use super::queues::{Converter, Fifo, Line};
 
 /// What all modules see of the run.
 pub struct Island<'a> {
@@ -437,123 +438,5 @@ impl<'a> MapTable<'a> {
             Some(&code) => code,
             None => self.map.apply(self.input.encoding, which, pattern),
         }
-    }
-}
-
-/// Values in a row, taken away from the front a beat at a time.
-pub struct Line {
-    lanes: usize,
-    values: Vec<i64>,
-    start: usize,
-}
-
-impl Line {
-    pub fn new(lanes: usize) -> Self {
-        Line { lanes, values: Vec::new(), start: 0 }
-    }
-
-    pub fn front(&self) -> &[i64] {
-        &self.values[self.start..self.start + self.lanes]
-    }
-
-    pub fn push(&mut self, values: impl Iterator<Item = i64>) {
-        self.values.extend(values);
-    }
-
-    pub fn pop(&mut self) {
-        self.start += self.lanes;
-        // Moving what is left to the front now and then keeps beats contiguous at a cost of less than a copy each.
-        if self.start >= self.values.len() / 2 && self.start >= 512 {
-            self.values.drain(..self.start);
-            self.start = 0;
-        }
-    }
-}
-
-/// `snug_fifo`.
-pub struct Fifo {
-    depth: usize,
-    /// Its beats.
-    pub data: Line,
-    /// How many.
-    pub level: usize,
-    /// `s_axis_tready`.
-    pub ready: bool,
-}
-
-impl Fifo {
-    /// In its state of reset.
-    pub fn new(depth: usize, lanes: usize) -> Self {
-        Fifo { depth, data: Line::new(lanes), level: 0, ready: false }
-    }
-
-    /// One rising edge.
-    pub fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
-        if popped {
-            self.data.pop();
-            self.level -= 1;
-        }
-        if let Some(beat) = beat {
-            self.data.push(beat.iter().copied());
-            self.level += 1;
-        }
-        self.ready = self.level < self.depth;
-    }
-}
-
-/// `snug_width_converter`.
-pub struct Converter {
-    unit: usize,
-    input_units: usize,
-    last_units: usize,
-    last_data: usize,
-    beats: usize,
-    output_units: usize,
-    room: usize,
-    data: Line,
-    level: usize,
-    beat: usize,
-    ready: bool,
-    valid: bool,
-}
-
-impl Converter {
-    fn new(w: &WidthConverter, input_lanes: usize, output_lanes: usize) -> Self {
-        let largest = w.input_units.max(w.last_units);
-        // Without lanes a unit holds nothing.
-        let unit = input_lanes / w.input_units;
-        debug_assert!(unit == w.unit || unit == 0);
-        Converter {
-            unit,
-            input_units: w.input_units,
-            last_units: w.last_units,
-            last_data: w.last_data,
-            beats: w.beats,
-            output_units: w.output_units,
-            room: w.capacity - largest,
-            data: Line::new(output_lanes),
-            level: 0,
-            beat: 0,
-            ready: false,
-            valid: false,
-        }
-    }
-
-    fn step(&mut self, beat: Option<&[i64]>, popped: bool) {
-        if popped {
-            self.data.pop();
-            self.level -= self.output_units;
-        }
-        if let Some(beat) = beat {
-            let last = self.beat == self.beats - 1;
-            let (units, data) =
-                if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
-            let padding = std::iter::repeat_n(0, (units - data) * self.unit);
-            self.data.push(beat[..data * self.unit].iter().copied().chain(padding));
-            self.level += units;
-            self.beat = if last { 0 } else { self.beat + 1 };
-        }
-        self.ready = self.level <= self.room;
-        self.valid = self.level >= self.output_units;
     }
 }

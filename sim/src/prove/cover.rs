@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -16,6 +17,7 @@ use quantizer::datatype::Range;
 
 use super::heap::Sum;
 use super::intervals::claimed;
+use super::promise::Promise;
 use super::script::{Job, Kind};
 
 /// Inputs that take a processing element to the ends of its accumulator, one word of `x` for each fold, lane 0 in the low bits.
@@ -29,6 +31,8 @@ pub struct Witness {
     pub smallest: Vec<Vec<bool>>,
     /// What the element is to sum, for the check of a bit heap.
     pub sum: Sum,
+    /// What the dataflow says of its input stream.
+    pub promise: Option<Arc<Promise>>,
 }
 
 /// What is needed of a dataflow.
@@ -50,6 +54,11 @@ struct Module {
 struct Unit {
     #[serde(default)]
     synapse_folds: usize,
+    #[serde(default)]
+    neuron_folds: usize,
+    /// Parts of the vector that have rows of their own.
+    #[serde(default)]
+    parts: usize,
     #[serde(default)]
     pes: Vec<Element>,
 }
@@ -80,6 +89,7 @@ struct Operation {
 
 #[derive(Deserialize)]
 struct Stream {
+    name: String,
     lanes: usize,
     encoding: Encoding,
     ranges: Vec<Range>,
@@ -94,24 +104,28 @@ pub fn witnesses(dataflow: &serde_json::Value) -> Result<BTreeMap<String, Witnes
     let mut found = BTreeMap::new();
     for module in &dataflow.modules {
         let Some(input) = module.inputs.first().and_then(|&i| dataflow.streams.get(i)) else { continue };
+        let promise = Arc::new(Promise {
+            module: format!("{}_{}_range", dataflow.top, input.name),
+            lanes: input.lanes,
+            encoding: input.encoding,
+            ranges: input.ranges.clone(),
+        });
         for (p, element) in module.kind.pes.iter().enumerate() {
-            found.insert(
-                format!("{}_{}_pe{p}", dataflow.top, module.name),
-                Witness::of(element, module.kind.synapse_folds.max(1), input),
-            );
+            let witness = Witness { promise: Some(promise.clone()), ..Witness::of(element, &module.kind, input) };
+            found.insert(format!("{}_{}_pe{p}", dataflow.top, module.name), witness);
         }
     }
     Ok(found)
 }
 
 impl Witness {
-    fn of(element: &Element, synapse_folds: usize, input: &Stream) -> Self {
+    fn of(element: &Element, unit: &Unit, input: &Stream) -> Self {
         let bits = input.encoding.bits as usize;
         let words = |largest: bool| {
             let word = |(fold, weights): (usize, &Vec<i64>)| {
                 let lane = |l: usize| {
                     // What lies past the vector's end has no weight.
-                    let at = fold % synapse_folds * input.lanes + l;
+                    let at = unit.beat_of(fold) * input.lanes + l;
                     let range = input.ranges.get(at).copied().unwrap_or(Range::ZERO);
                     let positive = weights.get(l).is_some_and(|&w| w > 0);
                     let code = input.encoding.encode(if positive == largest { range.hi } else { range.lo });
@@ -121,14 +135,23 @@ impl Witness {
             };
             element.weights.iter().enumerate().map(word).collect()
         };
-        let sum = element.sum(synapse_folds, input);
-        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum }
+        let sum = element.sum(unit, input);
+        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum, promise: None }
+    }
+}
+
+impl Unit {
+    /// The beat of the vector that a fold reads, as the generator's `MatrixVector::beat_of` has it.
+    fn beat_of(&self, fold: usize) -> usize {
+        let folds = self.synapse_folds.max(1);
+        let passes = (self.neuron_folds / self.parts.max(1)).max(1);
+        fold / folds / passes * folds + fold % folds
     }
 }
 
 impl Element {
     /// What it is to sum: lanes with weights, lane by lane in the memory's word.
-    fn sum(&self, synapse_folds: usize, input: &Stream) -> Sum {
+    fn sum(&self, unit: &Unit, input: &Stream) -> Sum {
         let (mut sum, mut low) = (Sum::default(), 0);
         for lane in self.reduction.nodes.iter().filter_map(|n| n.operation.lane) {
             let Some(&encoding) = self.weight_encodings.get(lane) else { continue };
@@ -138,7 +161,7 @@ impl Element {
         let lanes: Vec<usize> = self.reduction.nodes.iter().filter_map(|n| n.operation.lane).collect();
         let mut prefix = Range::ZERO;
         for (fold, weights) in self.weights.iter().enumerate() {
-            if fold % synapse_folds == 0 {
+            if fold % unit.synapse_folds.max(1) == 0 {
                 prefix = Range::ZERO;
             }
             let mut word = Vec::new();
@@ -148,12 +171,17 @@ impl Element {
                 };
                 let code = encoding.encode(weight);
                 word.extend((0..encoding.bits).map(|b| code >> b & 1 == 1));
-                let range = input.ranges.get(fold % synapse_folds * input.lanes + lane).copied().unwrap_or(Range::ZERO);
+                let range = input.ranges.get(unit.beat_of(fold) * input.lanes + lane).copied().unwrap_or(Range::ZERO);
                 let (a, b) = (weight * range.lo, weight * range.hi);
                 prefix = Range { lo: prefix.lo + a.min(b), hi: prefix.hi + a.max(b) };
             }
             sum.words.push(word);
             sum.prefixes.push(prefix);
+        }
+        if self.weights.len() == 1 {
+            let range = |l: usize| input.ranges.get(l).copied().unwrap_or(Range::ZERO);
+            let bits = input.encoding.bits as usize;
+            sum.inputs = (0..input.lanes).map(|l| (l * bits, input.encoding, range(l))).collect();
         }
         sum
     }
@@ -200,7 +228,10 @@ pub fn cover(job: &Job, text: &str, witness: &Witness, cells: &[String]) -> Opti
         }
     }
     let length = folds.len() + 4 + shape.levels;
-    let driver = driver(job, text, witness.bits, &folds, &words, &firsts, shape.levels)?;
+    // Of an array, which is not simulated here, the sums that it has been shown to make.
+    let range = witness.sum.prefixes.first().copied().unwrap_or(Range::ZERO);
+    let run = Run { x_bits: witness.bits, folds: &folds, words: &words, firsts: &firsts, levels: shape.levels };
+    let driver = driver(job, text, &run, [range.hi, range.lo])?;
     Some(Cover { driver, module: job.module.clone(), files: [cells, &job.files].concat(), expected, length })
 }
 
@@ -281,16 +312,19 @@ fn seen(vcd: impl Read) -> Option<BTreeMap<u64, (i64, i64, i64)>> {
     Some(seen)
 }
 
-/// The module that gives the element one fold a cycle; `None` if its ports are others than a processing element's.
-fn driver(
-    job: &Job,
-    text: &str,
+/// What an element is given.
+struct Run<'a> {
     x_bits: usize,
-    folds: &[usize],
-    words: &[&Vec<bool>],
-    firsts: &[bool],
+    folds: &'a [usize],
+    words: &'a [&'a Vec<bool>],
+    firsts: &'a [bool],
     levels: usize,
-) -> Option<String> {
+}
+
+/// The module that gives the element one fold a cycle, and where it has a sum from an array `ends`; `None` if its ports are others than a processing element's.
+fn driver(job: &Job, text: &str, run: &Run, ends: [i64; 2]) -> Option<String> {
+    let &Run { x_bits, folds, words, firsts, levels } = run;
+    let array = text.contains("] f_x,");
     let count = folds.len();
     let sum = levels + 2;
     let mut s = format!(
@@ -327,6 +361,19 @@ fn driver(
                 );
                 ties.push(".fold(fold)".to_owned());
             }
+            ("input", "x") if array => {
+                let word = |&v: &i64| (0..width).map(move |b| v >> b & 1 == 1);
+                let all: Vec<bool> = ends.iter().flat_map(word).collect();
+                let _ = writeln!(
+                    s,
+                    "    localparam [{}:0] S = {};\n    wire [{}:0] made = S[(sums ? cycle - 32'd{sum} : 32'd0)*{width} +: {width}];",
+                    all.len() - 1,
+                    constant(&all),
+                    width - 1
+                );
+                ties.push(".x(made)".to_owned());
+            }
+            ("input", "f_x") => ties.push(".f_x(x)".to_owned()),
             ("input", "aclk" | "x") => ties.push(format!(".{name}({name})")),
             ("input", "sum_valid") => ties.push(".sum_valid(sums)".to_owned()),
             ("input", "sum_first") => ties.push(".sum_first(sums & first)".to_owned()),

@@ -25,7 +25,11 @@ pub fn register_bits(text: &str) -> Option<u32> {
 }
 
 fn values(text: &str, name: &str, folds: usize) -> Option<Vec<i64>> {
-    let expression = text.split_once(name)?.1.split(';').next()?;
+    looked_up(text, text.split_once(name)?.1.split(';').next()?, folds)
+}
+
+/// The value of an expression that is a constant or looked up in a table of `text`, for each of so many indices.
+pub(super) fn looked_up(text: &str, expression: &str, folds: usize) -> Option<Vec<i64>> {
     if let Some((bits, digits)) = expression.split_once("'sh") {
         let (bits, word) = (bits.parse::<u32>().ok()?, u64::from_str_radix(digits, 16).ok()?);
         return Some(vec![generator::dataflow::sign_extend(word, bits); folds]);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cover::Cover;
 use super::script::{Job, Kind};
-use super::{Options, ProveError, Verdict, cover, file, hash, heap, replay};
+use super::{Options, ProveError, Verdict, array, cover, file, hash, heap, replay};
 use crate::tools::{Found, ToolError};
 
 /// The verdict on one module.
@@ -85,7 +85,9 @@ impl Scripts {
         let cover = text.zip(witness).and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
         let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
         let sum = format!("{:?}", witness.map(|w| &w.sum));
-        let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter();
+        let array = text.and_then(|text| array::Source::of(&job.module, text, texts));
+        let array = array.map_or(["", ""], |a| [a.text, a.unit]);
+        let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter().chain(array);
         let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
         Scripts { proof, cover, key }
     }
@@ -107,6 +109,31 @@ pub(super) fn kept(
     let bytes = fs::read(work.join(format!("{}.json", job.module))).ok()?;
     let module: Module = serde_json::from_slice(&bytes).ok()?;
     (module.key == Scripts::of(yosys, texts, witnesses, job).key).then_some(module)
+}
+
+/// Whether an element's bit heap, or the array that its sum comes from, sums what it should; nothing to show of any other.
+fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options: &Options) -> Result<(), String> {
+    let sum = || {
+        let witness = options.witnesses.get(&job.module).ok_or("what it is to sum is not known")?;
+        // The ranges that it starts from are those that the protocol asks for.
+        let of = |name: &str| texts.iter().find(|(p, _)| p.ends_with(&format!("{name}.v"))).map(|(_, t)| t.as_str());
+        let unit = text.split_once("_protocol f_protocol").and_then(|(b, _)| of(b.split_whitespace().last()?));
+        let top = texts.values().find(|t| t.contains("_watch f_s ("));
+        match (&witness.promise, unit, top) {
+            (Some(promise), Some(unit), Some(top)) => promise.check(unit, top).map(|()| &witness.sum),
+            _ => Err("the ranges of its inputs are not known".to_owned()),
+        }
+    };
+    if text.contains(heap::ROW) {
+        return heap::check(text, sum()?).map_err(|what| format!("its bit heap does not sum what it should: {what}"));
+    }
+    match array::Source::of(&job.module, text, texts) {
+        Some(source) => {
+            array::check(text, &source, sum()?).map_err(|what| format!("its array does not sum what it should: {what}"))
+        }
+        None if text.contains("] f_x,") => Err("the array that its sum comes from is not there".to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// The verdict on the module of `job`, kept from an earlier run or found now.
@@ -139,16 +166,13 @@ pub(super) fn one(
         cached: false,
         counterexample: None,
     };
-    // Of a bit heap the bookkeeping comes first: what Yosys proves of the element rests on it.
-    if let Some(text) = text_of(texts, job).filter(|t| job.kind == Kind::Element && t.contains(heap::ROW)) {
-        let sum = options.witnesses.get(&job.module).map(|w| &w.sum);
-        if let Err(what) =
-            sum.ok_or_else(|| "what it is to sum is not known".to_owned()).and_then(|s| heap::check(text, s))
-        {
-            module.verdict = Verdict::Refuted;
-            module.reason = Some(format!("its bit heap does not sum what it should: {what}"));
-            return Ok(module);
-        }
+    // Of a bit heap or an array the bookkeeping comes first: what Yosys proves of the element rests on it.
+    if let Some(text) = text_of(texts, job).filter(|_| job.kind == Kind::Element)
+        && let Err(what) = bookkeeping(text, texts, job, options)
+    {
+        module.verdict = Verdict::Refuted;
+        module.reason = Some(what);
+        return Ok(module);
     }
     let log = run(yosys, folder, &proof, left(), &mut module)?;
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 /// An instance in the top, or a processing element in its unit: what each port is tied to.
-struct Instance<'a> {
-    module: &'a str,
+pub(super) struct Instance<'a> {
+    pub(super) module: &'a str,
     name: &'a str,
     /// `.NAME(value)`, in the order in which they stand.
     parameters: Vec<&'a str>,
-    ports: BTreeMap<&'a str, &'a str>,
+    pub(super) ports: BTreeMap<&'a str, &'a str>,
 }
 
 /// What is wrong with the assumptions in these files (path to text); empty if each is what the module on the other side promises.
@@ -88,8 +88,28 @@ fn elements(unit: &str, modules: &BTreeMap<String, &str>) -> Vec<String> {
     if !unit.contains("_protocol f_protocol (") {
         return wrong;
     }
-    for instance in instances(before).iter().filter(|i| i.ports.contains_key("y")) {
+    let watched = protocol(unit);
+    // What comes out of an array is read by its bookkeeping.
+    for instance in instances(before).iter().filter(|i| i.ports.contains_key("y") && !i.module.ends_with("_array")) {
         let Some(element) = modules.get(instance.module) else { continue };
+        for (&port, &net) in &watched {
+            // The beat of an array's sum comes by a port of its own.
+            let array = port == "x" && instance.ports.contains_key("f_x");
+            let Some(&tied) = instance.ports.get(if array { "f_x" } else { port }) else { continue };
+            let copy = unit.contains(&format!("assert ({tied} == {net});"));
+            if tied != net && !copy {
+                wrong.push(format!(
+                    "{}: its {port} is tied to {tied}, and the unit's claims speak of {net}",
+                    instance.module
+                ));
+            }
+        }
+        for (port, net) in protocol(element) {
+            let constant = port == "fold" && net.ends_with("'d0") && !instance.ports.contains_key("fold");
+            if net != port && !constant && (port, net) != ("x", "f_x") {
+                wrong.push(format!("{}: its claims speak of {net} as {port}", instance.module));
+            }
+        }
         if !element.contains("wire sum_range =") {
             wrong.push(format!("{}: it claims nothing of its lane", instance.module));
             continue;
@@ -102,6 +122,16 @@ fn elements(unit: &str, modules: &BTreeMap<String, &str>) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// What comes to a unit's protocol where it stands in `text`: port and net.
+fn protocol(text: &str) -> BTreeMap<&str, &str> {
+    let Some((_, rest)) = text.split_once("_protocol f_protocol (") else { return BTreeMap::new() };
+    let ports = rest.split(");").next().unwrap_or_default().split(')');
+    ports
+        .filter_map(|p| p.trim_start_matches([',', ' ', '\n']).strip_prefix('.')?.split_once('('))
+        .filter(|(port, _)| ["fold", "x", "sum_valid", "sum_first"].contains(port) || port.starts_with("channel"))
+        .collect()
 }
 
 /// The stream S of `<top>_S<suffix>` where it stands in `text`.
@@ -118,7 +148,7 @@ fn module<'a>(text: &'a str, name: &str) -> &'a str {
 
 /// Instances as snug prints them: `    <module> [#(...)] <instance> (`, parameters in that line or on lines of their own, and
 /// `        .<port>(<net>)` on lines of their own.
-fn instances(text: &str) -> Vec<Instance<'_>> {
+pub(super) fn instances(text: &str) -> Vec<Instance<'_>> {
     let mut found: Vec<Instance<'_>> = Vec::new();
     let mut kind = "";
     let mut parameters: Option<Vec<&str>> = None;

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::heap::ROW;
+use super::array;
+use super::heap::{ROW, Row};
 
 /// Longest induction tried for a processing element, whose claims need one or two steps.
 const ELEMENT_STEPS: usize = 4;
@@ -116,6 +117,7 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
     };
     let mut jobs = Vec::new();
     let mut shapes = BTreeSet::new();
+    let mut written_out = BTreeSet::new();
     for (path, text) in files {
         let name = module(path);
         if fixed.contains(path) {
@@ -133,6 +135,8 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
                 shapes.extend(rows(text));
             }
             jobs.push(job(&name, Kind::Element, list, &cut, body(text, &name), synapse_folds(text)));
+        } else if name.ends_with("_array") && !text.contains("`ifdef FORMAL") {
+            written_out.extend(array::shapes(&name, text));
         } else if path == top_path {
             // What the top holds is proved in jobs of its own: their outputs are free here.
             jobs.push(job(
@@ -149,8 +153,11 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
                 }
             }
         } else if text.contains("_watch f_in (") {
-            let cut =
+            let mut cut =
                 if text.contains("_protocol f_protocol") { format!("delete t:{name}_pe*\n") } else { String::new() };
+            if text.contains(&format!("    {name}_array array (")) {
+                cut.push_str(&format!("delete t:{name}_array\n"));
+            }
             jobs.push(job(&name, Kind::Control, shared(path), &cut, body(text, &name), 0));
         }
     }
@@ -159,7 +166,31 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
         .filter(|p| ["LUT6_2", "CARRY4"].contains(&module(p).as_str()) || module(p).ends_with("_snug_xc7_row"))
         .cloned()
         .collect();
-    jobs.extend(shapes.into_iter().map(|(row, width, ternary)| row_job(&row, width, ternary, cells.clone())));
+    for (row, width, ternary) in shapes {
+        let instance = format!(
+            "{row} #(.WIDTH({width}), .TERNARY({}), .INIT({{{width}{{64'h{:016x}}}}})) row (.pins(pins), .carry_in(carry_in), \
+             .majority_in(majority_in), .out(out));\n",
+            u8::from(ternary),
+            any_pair(ternary)
+        );
+        jobs.push(row_job(&row, width, ternary, cells.clone(), &instance));
+    }
+    // Those of arrays stand in their files cell by cell.
+    let cells: Vec<String> = cells.into_iter().filter(|c| !c.ends_with("_snug_xc7_row.v")).collect();
+    for (width, ternary) in written_out {
+        let pin = |c: usize| [0, 1, 2, 3].map(|p| format!("pins[{}]", 4 * c + p));
+        let row = Row {
+            ternary,
+            init: vec![any_pair(ternary); width],
+            pins: (0..width).map(pin).collect(),
+            carry_in: "carry_in".to_owned(),
+            majority_in: if ternary { "majority_in" } else { "1'b0" }.to_owned(),
+            kept: width + 1 + usize::from(ternary),
+        };
+        let mut text = array::cells(0, &row).join(";\n    ");
+        let _ = writeln!(text, ";\n    assign out = {};", array::outputs(0, &row));
+        jobs.push(row_job(&format!("{}_array_row", module(top_path)), width, ternary, cells.clone(), &text));
+    }
     jobs
 }
 
@@ -179,12 +210,16 @@ fn rows(text: &str) -> BTreeSet<(String, usize, bool)> {
     found
 }
 
-/// The proof of a row: for LUTs that make any pair of outputs, what comes out is the sum of all columns.
-fn row_job(row: &str, width: usize, ternary: bool, files: Vec<String>) -> Job {
+/// The words of LUTs that make any pair of outputs. Pins are the terms; O5: the term, or the majority; O6: the XOR, with the
+/// majority of the column before on pin 4.
+fn any_pair(ternary: bool) -> u64 {
+    if ternary { 0x6969_9696_e8e8_e8e8 } else { 0x6666_6666_aaaa_aaaa }
+}
+
+/// The proof of a row `text`: for LUTs that make any pair of outputs, what comes out is the sum of all columns.
+fn row_job(row: &str, width: usize, ternary: bool, files: Vec<String>, text: &str) -> Job {
     let terms = if ternary { 3 } else { 2 };
     let name = format!("{row}_{width}x{terms}");
-    // Pins are the terms. O5: the term, or the majority; O6: the XOR, with the majority of the column before on pin 4.
-    let init = if ternary { "69699696e8e8e8e8" } else { "66666666aaaaaaaa" };
     let total = width + 2;
     let mut s = format!("# {row} with {width} columns of {terms} terms, exhaustively. Run from the folder above.\n");
     for file in &files {
@@ -193,11 +228,9 @@ fn row_job(row: &str, width: usize, ternary: bool, files: Vec<String>) -> Job {
     let _ = write!(
         s,
         "read_verilog -formal <<EOT\nmodule {name} (input wire [{}:0] pins, input wire carry_in, input wire majority_in);\n    \
-         wire [{}:0] out;\n    {row} #(.WIDTH({width}), .TERNARY({}), .INIT({{{width}{{64'h{init}}}}})) row (.pins(pins), \
-         .carry_in(carry_in), .majority_in(majority_in), .out(out));\n",
+         wire [{}:0] out;\n    {text}",
         4 * width - 1,
-        width + 1,
-        u8::from(ternary)
+        width + 1
     );
     let term = |t: usize| {
         let bits: Vec<String> = (0..width).rev().map(|c| format!("pins[{}]", 4 * c + t)).collect();

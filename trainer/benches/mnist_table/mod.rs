@@ -20,6 +20,14 @@ use trainer::trained::{Trained, codes};
 /// A row of a table's methods: name, method, EP-init and learning rate.
 pub type Row = (&'static str, &'static str, &'static str, f64);
 
+/// What is trained, as it stands in a configuration.
+pub struct Network {
+    /// `layers = [...]`; empty for a perceptron.
+    pub layers: &'static str,
+    /// What stands in `[network]`.
+    pub types: &'static str,
+}
+
 /// A table.
 pub struct Table {
     /// Folder under `target` where results lie.
@@ -28,8 +36,8 @@ pub struct Table {
     pub methods: &'static [Row],
     /// Accumulators.
     pub bits: &'static str,
-    /// `[network]` and `[[layers]]`.
-    pub network: &'static str,
+    /// The network.
+    pub network: Network,
     /// What else stands in `[accumulator]`.
     pub accumulator: &'static str,
     /// Epochs with floats and with codes, and seeds.
@@ -117,9 +125,9 @@ impl Table {
     ) -> Result<(String, f64), TrainError> {
         let width = if bits == 0 { String::new() } else { format!("bits = {bits}\n") };
         let config = Config::parse(&format!(
-            "[accumulator]\nmethod = '{method}'\n{width}ep_init = '{ep_init}'\n{}\n\
-             [training]\nlearning_rate = {rate}\nfloat_epochs = {float_epochs}\nepochs = {epochs}\nseed = {seed}\n{}",
-            self.accumulator, self.network
+            "{}\n[network]\n{}\n[accumulator]\nmethod = '{method}'\n{width}ep_init = '{ep_init}'\n{}\n\
+             [training]\nlearning_rate = {rate}\nfloat_epochs = {float_epochs}\nepochs = {epochs}\nseed = {seed}\n",
+            self.network.layers, self.network.types, self.accumulator
         ))?;
         let start = Instant::now();
         let graph = Graph::new(&config, training.size(), training.classes())?;

@@ -1,6 +1,6 @@
 //! The claims of a processing element: every register holds what it should, at a width that loses nothing.
 
-use hw_templates::{FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
+use hw_templates::{FormalDirect, FormalNode, FormalRead, FormalStage, FormalSum, ProcessingElementFormal};
 use quantizer::datatype::Range;
 
 use super::{Tables, protocol, vector_range};
@@ -34,7 +34,7 @@ pub fn context(
         .collect();
     let per_fold = fold_intervals(&plan.nodes, &pe.weights, &inputs);
     let mut tables = Tables::default();
-    let heap = pe.heap.is_some();
+    let heap = pe.heap.is_some() || unit.array.is_some();
     let nodes = if heap { Vec::new() } else { nodes(pe, input, &per_fold, fold_bits, &mut tables) };
 
     // The sum of each row, prefix by prefix.
@@ -59,7 +59,11 @@ pub fn context(
         Some(node) => signed(&node_name(&plan.nodes, plan.nodes.len() - 1), node, sum_bits as u32),
         None => format!("{sum_bits}'sd0"),
     };
-    let stages = stages(unit, pe, &totals, neuron_bits, &mut tables);
+    let (stages, direct) = if unit.direct_codes {
+        (Vec::new(), direct(unit, pe, totals.first().copied().unwrap_or(Range::ZERO)))
+    } else {
+        (stages(unit, pe, &totals, neuron_bits, &mut tables), None)
+    };
     let lane_bits = output.encoding.bits as usize;
     ProcessingElementFormal {
         protocol: format!("{unit_name}_protocol"),
@@ -70,6 +74,7 @@ pub fn context(
         weights: weights(pe, fold_bits, &mut tables),
         fold: if folds > 1 { "fold".into() } else { format!("{fold_bits}'d0") },
         fold_port: folds > 1 && !has_rom(pe),
+        x: if unit.array.is_some() { "f_x".into() } else { "x".into() },
         accumulator: unit.synapse_folds > 1,
         channels: protocol::channels(unit),
         folds: (0..=unit.tree_levels).map(|k| k * fold_bits).collect(),
@@ -77,7 +82,12 @@ pub fn context(
         nodes,
         heap,
         sum: FormalSum {
-            comment: if heap {
+            comment: if unit.array.is_some() {
+                format!(
+                    "The sum at {sum_bits} bits. That the array makes the sum of products, and that it lies in its interval, is shown by \
+                     bookkeeping on the array's text; here it is free within it."
+                )
+            } else if heap {
                 format!(
                     "The accumulator at {sum_bits} bits. That the bit heap sums the products, and that each prefix of a row lies in \
                      its interval, is shown by bookkeeping on this text; here it is free within it."
@@ -97,6 +107,7 @@ pub fn context(
         },
         acc_bits: plan.accumulator_bits as usize,
         stages,
+        direct,
         index,
         out_lanes: output.lanes,
         out_range: vector_range(top, output, unit.neuron_folds).0,
@@ -295,6 +306,24 @@ fn halves(
             FormalNode { held: sum(level), name, bits: bits as usize, operands, value, level, lo, hi }
         })
         .collect()
+}
+
+/// The count of an element with one row, whose sum is at once the address of a table.
+fn direct(unit: &MatrixVector, pe: &Pe, total: Range) -> Option<FormalDirect> {
+    let (search, words) = (unit.search?, &pe.words.first()?.words);
+    let bits = pe.word_bits.max(pe.reduction.accumulator_bits).max(total.signed_width()) + 1;
+    let count = |end: i64| {
+        let reached = words.iter().filter(|&&w| w <= end).count();
+        format!("{}'d{reached}", search.bits)
+    };
+    Some(FormalDirect {
+        bits: bits as usize,
+        value: resize("value0", pe.reduction.accumulator_bits, true, bits),
+        words: words.iter().map(|&w| format!("{bits}'sh{}", word(w, bits).bits)).collect(),
+        count_bits: search.bits as usize,
+        count_lo: count(total.lo),
+        count_hi: count(total.hi),
+    })
 }
 
 /// Two's complement bits of everything that an encoding can carry.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::limits::{Limits, sign_sums};
-use super::super::nearest::{nearest_within, side};
+use super::super::nearest::{nearest_and_thresholds, nearest_within, side, side_thresholds};
 use super::super::project::{polygon_thresholds, simplex_threshold, simplex_threshold_by_sorting};
 use super::super::repair;
 use super::*;
@@ -65,6 +65,13 @@ proptest! {
         prop_assert!(limits.hold(alpha, beta) && q.iter().all(|&q| codes.contains(q)));
         let (got, best) = (distance(&q, &v), brute_force(&v, codes, &limits));
         prop_assert!((got - best).abs() < 1e-9, "{q:?} is {got} away, {best} is possible");
+    }
+
+    #[test]
+    fn codes_and_thresholds_are_the_same_one_by_one(v in values(), input in input(), p in 2u32..9) {
+        let (codes, limits) = (DataType::signed(3).range(), Limits::new(input, p));
+        let apart = (nearest_within(&v, codes, &limits), side_thresholds(&v, codes, &limits));
+        prop_assert_eq!(nearest_and_thresholds(&v, codes, &limits), apart);
     }
 
     #[test]
