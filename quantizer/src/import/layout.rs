@@ -40,7 +40,7 @@ pub fn pins_alone<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
     };
     let constant = |name: &String| {
         let written = |n: &&NodeProto| n.op_type == "Constant" && n.output.contains(name);
-        name.is_empty() || graph.initializers.contains_key(name.as_str()) || graph.nodes.iter().any(|n| written(n))
+        name.is_empty() || graph.initializers.contains_key(name.as_str()) || graph.nodes.iter().any(written)
     };
     let mut alone = HashSet::new();
     let mut name = graph.input.name.as_str();
