@@ -208,9 +208,9 @@ fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool
         return format!("proved: the claims of module {module}, by induction ({tool}). Not the whole accelerator.");
     }
     let elements = report.files.keys().filter(|f| f.contains("_pe")).count();
-    let rows = report.modules.iter().any(|m| m.name.contains("_snug_xc7_row_"));
-    let heaps = if rows {
-        " Sums are bit heaps: their rows by induction for each width, what they make together by bookkeeping on the Verilog."
+    let rows = |kind: &str| report.modules.iter().any(|m| m.name.contains(kind));
+    let heaps = if rows("_snug_xc7_row_") || rows("_array_row_") {
+        " Sums are bit heaps or arrays of cells: their rows by Yosys for each width, what they make together by bookkeeping on the Verilog."
     } else {
         ""
     };

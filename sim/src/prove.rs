@@ -167,6 +167,21 @@ pub fn kept(
     if all.iter().all(Option::is_none) { Vec::new() } else { all }
 }
 
+/// The module that a file is of, by its path.
+fn stem(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v")
+}
+
+/// The Verilog of a module that has a file of its own.
+fn text_of<'a>(texts: &'a BTreeMap<String, String>, module: &str) -> Option<&'a str> {
+    texts.iter().find(|(path, _)| stem(path) == module).map(|(_, text)| text.as_str())
+}
+
+/// The unit whose protocol a processing element's claims ask.
+fn unit_of(element: &str) -> Option<&str> {
+    element.split_once("_protocol f_protocol")?.0.split_whitespace().last()
+}
+
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -15,6 +15,7 @@ use quantizer::datatype::{Range, Signedness};
 use super::heap::{Monomial, Net, Polynomial, Row, Sum, delays, substitute};
 use super::intervals::{claimed, register_bits};
 use super::pairing::instances;
+use super::{text_of, unit_of};
 
 /// The array of an element and where its sum comes from, as the texts of its accelerator say.
 pub struct Source<'a> {
@@ -37,10 +38,9 @@ impl<'a> Source<'a> {
         if !element.contains("] f_x,") {
             return None;
         }
-        let find = |name: &str| texts.iter().find(|(p, _)| p.ends_with(&format!("{name}.v"))).map(|(_, t)| t.as_str());
-        let unit = element.split_once("_protocol f_protocol").and_then(|(b, _)| b.split_whitespace().last())?;
+        let unit = unit_of(element)?;
         let array = format!("{unit}_array");
-        let (unit, text) = (find(unit)?, find(&array)?);
+        let (unit, text) = (text_of(texts, unit)?, text_of(texts, &array)?);
         let net = |name: &str, port: &str| {
             instances(unit).into_iter().find(|i| i.module == name).and_then(|i| i.ports.get(port).copied())
         };

@@ -351,26 +351,13 @@ fn driver(job: &Job, text: &str, run: &Run, ends: [i64; 2]) -> Option<String> {
         match (direction, name) {
             ("input", "fold") => {
                 let word = |&f: &usize| (0..width).map(move |b| f >> b & 1 == 1);
-                let all: Vec<bool> = folds.iter().flat_map(word).collect();
-                let _ = writeln!(
-                    s,
-                    "    localparam [{}:0] FOLD = {};\n    wire [{}:0] fold = FOLD[(runs ? cycle : 32'd0)*{width} +: {width}];",
-                    all.len() - 1,
-                    constant(&all),
-                    width - 1
-                );
+                table(&mut s, "fold", "runs ? cycle : 32'd0", width, &folds.iter().flat_map(word).collect::<Vec<_>>());
                 ties.push(".fold(fold)".to_owned());
             }
             ("input", "x") if array => {
                 let word = |&v: &i64| (0..width).map(move |b| v >> b & 1 == 1);
-                let all: Vec<bool> = ends.iter().flat_map(word).collect();
-                let _ = writeln!(
-                    s,
-                    "    localparam [{}:0] S = {};\n    wire [{}:0] made = S[(sums ? cycle - 32'd{sum} : 32'd0)*{width} +: {width}];",
-                    all.len() - 1,
-                    constant(&all),
-                    width - 1
-                );
+                let index = format!("sums ? cycle - 32'd{sum} : 32'd0");
+                table(&mut s, "made", &index, width, &ends.iter().flat_map(word).collect::<Vec<_>>());
                 ties.push(".x(made)".to_owned());
             }
             ("input", "f_x") => ties.push(".f_x(x)".to_owned()),
@@ -383,6 +370,17 @@ fn driver(job: &Job, text: &str, run: &Run, ends: [i64; 2]) -> Option<String> {
     }
     let _ = writeln!(s, "    {} dut ({});\nendmodule", job.module, ties.join(", "));
     Some(s)
+}
+
+/// A wire of `width` bits that looks up the word `index` of `words`.
+fn table(s: &mut String, wire: &str, index: &str, width: usize, words: &[bool]) {
+    let _ = writeln!(
+        s,
+        "    localparam [{}:0] {wire}_words = {};\n    wire [{}:0] {wire} = {wire}_words[({index})*{width} +: {width}];",
+        words.len() - 1,
+        constant(words),
+        width - 1
+    );
 }
 
 /// Bits from the lowest as a Verilog constant.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cover::Cover;
 use super::script::{Job, Kind};
-use super::{Options, ProveError, Verdict, array, cover, file, hash, heap, replay};
+use super::{Options, ProveError, Verdict, array, cover, file, hash, heap, replay, text_of, unit_of};
 use crate::tools::{Found, ToolError};
 
 /// The verdict on one module.
@@ -74,7 +74,7 @@ impl Scripts {
         job: &Job,
     ) -> Self {
         let proof = job.proof(false);
-        let text = text_of(texts, job);
+        let text = text_of(texts, &job.module);
         // A bit heap stands in the simulation as it is.
         let cell = |p: &&String| {
             text.is_some_and(|t| t.contains(heap::ROW))
@@ -91,11 +91,6 @@ impl Scripts {
         let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
         Scripts { proof, cover, key }
     }
-}
-
-/// The Verilog of the module of `job`, where it has a file of its own.
-fn text_of<'a>(texts: &'a BTreeMap<String, String>, job: &Job) -> Option<&'a str> {
-    texts.iter().find(|(path, _)| path.ends_with(&format!("{}.v", job.module))).map(|(_, text)| text.as_str())
 }
 
 /// The verdict on the module of `job` that an earlier run left in `work`, if it is one of the same.
@@ -116,8 +111,7 @@ fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options:
     let sum = || {
         let witness = options.witnesses.get(&job.module).ok_or("what it is to sum is not known")?;
         // The ranges that it starts from are those that the protocol asks for.
-        let of = |name: &str| texts.iter().find(|(p, _)| p.ends_with(&format!("{name}.v"))).map(|(_, t)| t.as_str());
-        let unit = text.split_once("_protocol f_protocol").and_then(|(b, _)| of(b.split_whitespace().last()?));
+        let unit = unit_of(text).and_then(|unit| text_of(texts, unit));
         let top = texts.values().find(|t| t.contains("_watch f_s ("));
         match (&witness.promise, unit, top) {
             (Some(promise), Some(unit), Some(top)) => promise.check(unit, top).map(|()| &witness.sum),
@@ -131,7 +125,9 @@ fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options:
         Some(source) => {
             array::check(text, &source, sum()?).map_err(|what| format!("its array does not sum what it should: {what}"))
         }
-        None if text.contains("] f_x,") => Err("the array that its sum comes from is not there".to_owned()),
+        None if text.contains("assume property (sum_range);") => {
+            Err("the interval of its sum is assumed, and neither a heap nor an array is there to show it".to_owned())
+        }
         None => Ok(()),
     }
 }
@@ -167,7 +163,7 @@ pub(super) fn one(
         counterexample: None,
     };
     // Of a bit heap or an array the bookkeeping comes first: what Yosys proves of the element rests on it.
-    if let Some(text) = text_of(texts, job).filter(|_| job.kind == Kind::Element)
+    if let Some(text) = text_of(texts, &job.module).filter(|_| job.kind == Kind::Element)
         && let Err(what) = bookkeeping(text, texts, job, options)
     {
         module.verdict = Verdict::Refuted;

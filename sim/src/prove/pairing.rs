@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::stem;
+
 /// An instance in the top, or a processing element in its unit: what each port is tied to.
 pub(super) struct Instance<'a> {
     pub(super) module: &'a str,
@@ -18,8 +20,7 @@ pub(super) struct Instance<'a> {
 /// nothing else. A unit assumes the ranges of lane p of what its processing element p claims: that must be tied to lane p.
 #[must_use]
 pub fn unpaired(files: &BTreeMap<String, String>) -> Vec<String> {
-    let stem = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v").to_owned();
-    let by_module: BTreeMap<String, &str> = files.iter().map(|(p, t)| (stem(p), t.as_str())).collect();
+    let by_module: BTreeMap<String, &str> = files.iter().map(|(p, t)| (stem(p).to_owned(), t.as_str())).collect();
     let Some((top, text)) = by_module.iter().find(|(_, t)| t.contains("_watch f_s (")) else {
         return vec!["no file has the promises of the streams".to_owned()];
     };

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::array;
 use super::heap::{ROW, Row};
+use super::{stem, unit_of};
 
 /// Longest induction tried for a processing element, whose claims need one or two steps.
 const ELEMENT_STEPS: usize = 4;
@@ -103,7 +104,7 @@ impl Job {
 /// file has claims.
 #[must_use]
 pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
-    let module = |path: &str| path.rsplit('/').next().unwrap_or(path).trim_end_matches(".v").to_owned();
+    let module = |path: &str| stem(path).to_owned();
     let find = |name: &str| files.keys().find(|p| module(p) == name).cloned();
     // The top holds the promises of the streams.
     let Some((top_path, top)) = files.iter().find(|(_, t)| t.contains("_watch f_s (")) else { return Vec::new() };
@@ -124,9 +125,8 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
             continue;
         }
         if text.contains("wire sum_range =") {
-            let unit = text.split_once("_protocol f_protocol").and_then(|(before, _)| before.split_whitespace().last());
             let mut list = vec![path.clone()];
-            list.extend(unit.and_then(find));
+            list.extend(unit_of(text).and_then(find));
             list.push(top_path.clone());
             let mut cut = String::new();
             if text.contains(ROW) {
