@@ -291,7 +291,7 @@ class NetworkBuilder(ConvolutionBuilder):
     def vector_end(self, s):
         self.tag("output:vector")
         if s.h.ndim > 2:
-            s = self.readable(s)
+            s = self.readable(s, even=not self.ties)
             if self.wish == "last_flatten" and not alike(s.h):
                 s = self.turned(s, True)
                 self.tag("channels_last:Flatten")
