@@ -157,7 +157,9 @@ fn channels_last_data_that_nothing_can_order() {
             other => panic!("{other:?}"),
         }
     };
-    let pooled = refused(&|s| s.node("GlobalAveragePool", &["@"], vec![]));
+    let pooled = refused(&|s| {
+        s.node("GlobalAveragePool", &["@"], vec![]);
+    });
     assert_eq!(
         pooled.to_string(),
         "node 'GlobalAveragePool_t2' (GlobalAveragePool): it reads data whose channels come last"
