@@ -214,10 +214,15 @@ pub(crate) fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Resu
         notes.push(format!("the batch dimension of input '{input}' ({size}) is read as 1"));
         dims[0] = Some(1);
     }
+    let example = || {
+        let sizes: Vec<String> = dims.iter().skip(1).map(|d| d.unwrap_or(32).to_string()).collect();
+        sizes.join(",")
+    };
+    let dynamic = |dimension| GraphProblem::Dynamic { input: input.clone(), dimension, example: example() };
     let shape = dims
         .iter()
         .enumerate()
-        .map(|(dimension, d)| d.ok_or_else(|| GraphProblem::Dynamic { input: input.clone(), dimension }))
+        .map(|(dimension, d)| d.ok_or_else(|| dynamic(dimension)))
         .collect::<Result<Vec<_>, _>>()?;
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if count.is_none_or(|n| n > MAX_INPUT) {

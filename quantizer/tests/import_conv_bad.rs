@@ -100,7 +100,8 @@ fn dynamic_heights_are_named() {
     match of(&s) {
         Err(e @ ImportError::Graph { problem: GraphProblem::Dynamic { dimension: 2, .. }, .. }) => {
             let text = e.to_string();
-            assert!(text.contains("dimension 2 of input 'x' is dynamic; give the shape with --input-shape"), "{text}");
+            let reason = "dimension 2 of input 'x' is dynamic; give the shape with --input-shape, for example --input-shape 3,32,8";
+            assert!(text.ends_with(reason), "{text}");
         }
         other => panic!("{other:?}"),
     }

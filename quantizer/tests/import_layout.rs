@@ -99,19 +99,84 @@ fn all_layouts_give_the_same_integers() {
     }
 }
 
+/// Two quantizers, a convolution, perhaps a Trunc, and a layer behind a Flatten, in either layout from the pins on.
+fn twice_quantized(last: bool, trunc: bool) -> Sequence {
+    let mut s = Sequence::new(if last { &[1, 3, 4, 2] } else { &[1, 2, 3, 4] });
+    s.quant(QuantSpec::new(4, false, &0.5));
+    s.quant(QuantSpec::new(3, false, &0.75));
+    let weights: Vec<f32> = (0..3 * 2 * 4)
+        .map(|n| {
+            let (r, c, p) = if last { (n / 8, n % 2, n / 2 % 4) } else { (n / 8, n / 4 % 2, n % 4) };
+            weight(r, c, p / 2, p % 2)
+        })
+        .collect();
+    let w = s.weights(&[3, 2, 2, 2], &weights, QuantSpec::new(2, true, &1.0));
+    let (data, output) = (s.last().to_string(), format!("{}_conv", s.last()));
+    let kernel = vec![ints_attribute("kernel_shape", &[2, 2])];
+    let mut conv = quantizer::onnx::build::node("Conv", &[&data, &w], &output, kernel);
+    conv.domain = if last { "qonnx.custom_op.channels_last".into() } else { String::new() };
+    s.push(conv);
+    if trunc {
+        let numbers = [0.75, 0.0, 8.0, 6.0].map(|v| s.floats(&[], &[v]));
+        let inputs: Vec<&str> = std::iter::once("@").chain(numbers.iter().map(String::as_str)).collect();
+        s.node("Trunc", &inputs, vec![quantizer::onnx::build::text("rounding_mode", "FLOOR")]);
+    } else {
+        s.quant(QuantSpec::new(3, true, &1.5));
+    }
+    let shape = s.constant(ints("", &[2], &[1, -1]));
+    s.node("Reshape", &["@", &shape], vec![]);
+    // The same matrix, its inputs in the order of the vector: 3 channels of 2 by 3 places.
+    let matrix: Vec<f32> = (0..18)
+        .flat_map(|n| {
+            let (c, place) = if last { (n % 3, n / 3) } else { (n / 6, n % 6) };
+            [((c * 6 + place) % 4) as f32 - 2.0, ((c * 2 + place) % 3) as f32 - 1.0]
+        })
+        .collect();
+    s.matmul(&[18, 2], &matrix, QuantSpec::new(2, true, &1.0));
+    s
+}
+
+#[test]
+fn vectors_truncations_and_a_second_quantizer_in_channels_last_data() {
+    for trunc in [false, true] {
+        let first = import(&twice_quantized(false, trunc), &[1, 2]).unwrap_or_else(|e| panic!("{e}"));
+        let last = import(&twice_quantized(true, trunc), &[1, 2]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(layers(&last), layers(&first), "Trunc: {trunc}");
+    }
+}
+
 #[test]
 fn channels_last_data_that_nothing_can_order() {
-    let refused = |op: &str| {
+    let refused = |nodes: &dyn Fn(&mut Sequence)| {
         let mut s = Sequence::new(&[1, 2, 3, 4]);
         s.quant(QuantSpec::new(4, false, &0.5));
         s.node("Transpose", &["@"], vec![ints_attribute("perm", &[0, 2, 3, 1])]);
-        s.node(op, &["@"], vec![]);
+        nodes(&mut s);
         match import(&s, &[1, 24]) {
-            Err(ImportError::Blocked { blockers, .. }) => blockers[0].to_string(),
+            Err(ImportError::Blocked { blockers, .. }) => blockers[0].clone(),
             other => panic!("{other:?}"),
         }
     };
-    // A Flatten is read: the layer behind it gets its weights in the integers' order (tests/qonnx, `channels_last:Flatten`).
-    let op = "GlobalAveragePool";
-    assert_eq!(refused(op), format!("node '{op}_t2' ({op}): it reads data whose channels come last"));
+    let pooled = refused(&|s| {
+        s.node("GlobalAveragePool", &["@"], vec![]);
+    });
+    assert_eq!(
+        pooled.to_string(),
+        "node 'GlobalAveragePool_t2' (GlobalAveragePool): it reads data whose channels come last"
+    );
+    assert_eq!(pooled.hint, "put a Transpose to channels first in front of it");
+    // A vector of such an image has its elements in another order than the integers.
+    let numbers: Vec<f32> = (0..24).map(|n| n as f32).collect();
+    let added = refused(&|s| {
+        s.node("Flatten", &["@"], vec![]);
+        s.with("Add", &[24], &numbers);
+    });
+    assert!(added.to_string().ends_with("(Add): it reads an image whose channels come last as a vector"), "{added}");
+    assert_eq!(added.hint, "put a Transpose to channels first in front of the Flatten or Reshape");
+    let split = refused(&|s| {
+        let shape = s.constant(ints("", &[3], &[1, 4, 6]));
+        s.node("Reshape", &["@", &shape], vec![]);
+    });
+    let reason = "(Reshape): it reshapes data whose channels come last to another shape than a vector";
+    assert!(split.to_string().ends_with(reason), "{split}");
 }

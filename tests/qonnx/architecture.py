@@ -58,9 +58,12 @@ class NetworkBuilder(ConvolutionBuilder):
             h = s.h.max(tuple(range(2, s.h.ndim)), keepdims=True)
             x = self.node("GlobalMaxPool", [s.name], self.shape(h.shape))
         else:
-            kernel, attrs = self.window(s.size, self.chance(0.5), "MaxPool")
-            ceil = self.opset >= 10 and not self.last and self.chance(0.4)
-            view = Window(attrs, kernel, s.size, ceil)
+            ceil = self.opset >= 10 and not self.last and self.chance(0.4 if self.wish != "max" else 0.8)
+            for _ in range(8 if ceil and self.wish == "max" else 1):  # a window beyond the image is rare
+                kernel, attrs = self.window(s.size, self.chance(0.5), "MaxPool")
+                view = Window(attrs, kernel, s.size, ceil)
+                if view.beyond != view.end:
+                    break
             h = view.flat(s.h, -np.inf).max(-1)
             if not np.isfinite(h).all():  # a window of padding alone
                 return s
@@ -291,7 +294,7 @@ class NetworkBuilder(ConvolutionBuilder):
     def vector_end(self, s):
         self.tag("output:vector")
         if s.h.ndim > 2:
-            s = self.readable(s)
+            s = self.readable(s, even=not self.ties)
             if self.wish == "last_flatten" and not alike(s.h):
                 s = self.turned(s, True)
                 self.tag("channels_last:Flatten")

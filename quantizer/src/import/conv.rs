@@ -49,6 +49,10 @@ pub fn apply(
         window = zeros.joined(&window)?;
     }
     let image = signal.image()?;
+    if let Some(id) = signal.tensor().filter(|_| signal.moves.is_empty()) {
+        // Pins whose layout only this node tells: before thresholds are built on them.
+        builder.seen_as(id, &[], &image)?;
+    }
     let input = codes(builder, &signal, &name, true)?;
     let tensor = builder.seen_as(input.tensor, &[], &image)?;
     padding_has_a_code(builder, &input, &window)?;

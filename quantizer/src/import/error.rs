@@ -107,12 +107,16 @@ pub enum GraphProblem {
         names: Vec<String>,
     },
     /// The input's shape is unknown, or has a dimension that only the user knows.
-    #[error("dimension {dimension} of input '{input}' is dynamic; give the shape with --input-shape")]
+    #[error(
+        "dimension {dimension} of input '{input}' is dynamic; give the shape with --input-shape, for example --input-shape {example}"
+    )]
     Dynamic {
         /// The input.
         input: String,
         /// Index of the dimension, 0 being the batch.
         dimension: usize,
+        /// A shape without the batch, with a size in the place of each unknown one.
+        example: String,
     },
     /// The input's shape is not given at all.
     #[error("input '{input}' has no shape; give it with --input-shape")]

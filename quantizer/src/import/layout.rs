@@ -97,7 +97,8 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
         return Ok(None);
     }
     let op = node.op_type.as_str();
-    let function = elementwise::OPERATORS.contains(&op) && op != "BatchNormalization" && op != "MultiThreshold";
+    let function =
+        (elementwise::OPERATORS.contains(&op) && op != "BatchNormalization" && op != "MultiThreshold") || op == "Trunc";
     let layout = Attributes::of(node).text("data_layout").unwrap_or_default();
     let declared = matches!(op, "MultiThreshold" | "QuantAvgPool2d") && matches!(layout.as_str(), "NHWC" | "NWC");
     let neutral = matches!(op, "Identity" | "Dropout" | "Cast" | "Sum" | "Concat");
@@ -179,7 +180,7 @@ fn vector(
         return Ok(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: None });
     }
     let scalar = inputs.iter().flatten().all(|v| !matches!(v, Value::Constant(c) if c.len() > 1));
-    let function = elementwise::OPERATORS.contains(&op) && scalar;
+    let function = (elementwise::OPERATORS.contains(&op) || op == "Trunc") && scalar;
     let neutral = matches!(op, "Identity" | "Dropout" | "Cast" | "Flatten" | "Reshape" | "Shape");
     if signals.len() == 1 && (function || neutral) {
         let inputs = replaced(inputs, same, |_, c| Ok(c.clone()))?;
