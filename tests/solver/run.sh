@@ -1,9 +1,11 @@
 #!/bin/sh
 # A second opinion on the proof: z3, by yosys-smtbmc, on the scripts that `snug generate` writes, base case and induction.
 # One module of each kind: top, unit, width converter, label selector and a processing element without thresholds of the digits; an
-# element with thresholds, an input map and a FIFO of two small random networks (the digits' own take z3 too long: docs/proof.md).
+# element with thresholds, an input map and a FIFO of two small random networks (the digits' own take z3 too long: docs/proof.md);
+# what convolutions add (window, pool by maximum and by sum, sum of branches, fork, rows of an upsampling, concatenation), of
+# four small random convolutional networks; and what `xc7` adds: rows of a bit heap and of an unrolled array, an element over each.
 # A module that z3 does not prove, or a missing solver, is a failure.
-#   tests/solver/run.sh SNUG [MODEL MODULE...]
+#   tests/solver/run.sh SNUG [MODEL OPTIONS MODULE...]     OPTIONS of `snug generate`, one word: --output=label
 set -eu
 snug=$1
 shift
@@ -15,11 +17,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bad=0
 
-# prove MODEL MODULE...
+# prove MODEL OPTIONS MODULE...
 prove() {
-    folder=$work/$(basename "$1" .onnx)
-    "$snug" generate "$1" -o "$folder" --output label -q
-    shift
+    folder=$work/$(basename "$1" .onnx)$(echo "$2" | tr -cd a-z0-9)
+    # The options are words: they are meant to be split.
+    # shellcheck disable=SC2086
+    "$snug" generate "$1" -o "$folder" $2 -q >/dev/null
+    shift 2
     for module in "$@"; do
         script=$folder/proof/$module.ys
         [ -f "$script" ] || { echo "second solver: no script proof/$module.ys" >&2; exit 1; }
@@ -51,8 +55,17 @@ prove() {
 if [ $# -gt 0 ]; then
     prove "$@"
 else
-    prove "$root/examples/digits/digits.onnx" digits digits_fc3 digits_norm2_width_claims digits_label_select digits_fc3_pe0
-    prove "$root/tests/qonnx/frozen/net002.onnx" net002_input_map net002_MatMul_0_pe0
-    prove "$root/tests/qonnx/frozen/net000.onnx" net000_classifier_dense2_fifo_claims
+    label=--output=label
+    prove "$root/examples/digits/digits.onnx" $label digits digits_fc3 digits_norm2_width_claims digits_label_select digits_fc3_pe0
+    small=$root/tests/qonnx/frozen
+    prove "$small/net002.onnx" $label net002_input_map net002_MatMul_0_pe0
+    prove "$small/net000.onnx" $label net000_classifier_dense2_fifo_claims
+    prove "$small/net002.onnx" "$label --backend=xc7" net002_snug_xc7_row_7x3 net002_MatMul_0_pe0
+    prove "$small/net002.onnx" "$label --backend=xc7 --target-interval=1" net002_array_row_7x3 net002_MatMul_0_pe0 net002_MatMul_0
+    images=$small/convolutions
+    prove "$images/cnn009.onnx" $label cnn009_conv_0_window_claims cnn009_MaxPool_0_pool_claims
+    prove "$images/cnn016.onnx" --output=logits cnn016_Add_0_add_claims cnn016_Add_0_fork_claims cnn016_Resize_0_rows_claims cnn016_Add_0_map
+    prove "$images/cnn049.onnx" $label cnn049_Concat_0_concat_claims
+    prove "$images/cnn054.onnx" $label cnn054_GlobalAveragePool_0_pool_claims
 fi
 exit $bad
