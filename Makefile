@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 TIME  := date +%s
+# What `make test` tests: the crates that snug is built of. `TESTS=--workspace` adds the second opinion and the trainer, in one build.
+TESTS ?=
 
 # Debian's packages of the tools beside snug: a command, and the package that brings it.
 TOOLS := verilator:verilator yosys:yosys iverilog:iverilog g++:g++
@@ -32,7 +34,7 @@ demo: setup build ## The digits network, from QONNX to Verilog that equals it
 	"$$target/release/snug" demo && echo "demo in $$(($$($(TIME)) - start)) s"
 
 test: setup ## All tests; SNUG_ZOO=FOLDER adds those on real networks (FOLDER/models, FOLDER/data)
-	$(CARGO) test
+	$(CARGO) test $(TESTS)
 
 second-opinion: setup ## FIFO, skid and credit against their twins in rust-hdl
 	$(CARGO) test -p second-opinion

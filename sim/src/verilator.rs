@@ -8,6 +8,7 @@
 
 pub mod monitor;
 mod run;
+mod runtime;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -204,10 +205,18 @@ impl Model {
         let build = temporary.path();
         write(&build.join("harness.cpp"), HARNESS)?;
         write(&build.join("snug_config.h"), &config(&model.options))?;
+        let kind = runtime::Kind {
+            tool: (tool.path.clone(), tool.banner.clone()),
+            mode: model.options.mode,
+            trace: model.options.trace,
+        };
+        let objects = build.join("obj");
+        runtime::put(&kind, &objects).map_err(file_error(&objects))?;
         tool.command().args(arguments(&model.options)).folder(build).timeout(model.options.timeout).output()?;
+        runtime::keep(&kind, &objects).map_err(file_error(&objects))?;
         // Copied under another name and renamed: who finds the program finds all of it.
         let copy = tempfile::NamedTempFile::new_in(&model.folder).map_err(file_error(&model.folder))?.into_temp_path();
-        fs::copy(build.join("obj").join("sim"), &copy).map_err(file_error(&model.program))?;
+        fs::copy(objects.join("sim"), &copy).map_err(file_error(&model.program))?;
         copy.persist(&model.program).map_err(|error| file_error(&model.program)(error.error))?;
         model.build_time = start.elapsed();
         Ok(model)
