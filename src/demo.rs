@@ -366,8 +366,10 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
         }
         _ => format!("the proof: {element} NOT refuted, which is a defect of snug"),
     })?;
-    if let Some(said) = broken.counterexample.as_ref().and_then(|c| c.replayed.as_ref()) {
-        console.print(format!("its counterexample, replayed by Icarus: {said}"))?;
+    if let Some((by, said)) =
+        broken.counterexample.as_ref().and_then(|c| c.replayed_by.as_ref().zip(c.replayed.as_ref()))
+    {
+        console.print(format!("its counterexample, replayed by {by}: {said}"))?;
     }
     let run = cycle::run(&narrow, frame.view(), &cycle::Options::default())?;
     let trap = run.traps.iter().find(|t| t.row == row).or(run.traps.first());

@@ -241,8 +241,12 @@ fn lines(found: &Found) -> Vec<String> {
         if let Some(c) = &module.counterexample {
             lines.push(format!("counterexample of {}: {}", c.module, c.waves.display()));
             if let Some(replay) = &c.replay {
-                let printed = c.replayed.as_deref().unwrap_or("not run: Icarus is missing, or does not show it");
-                lines.push(format!("replayed by {}: {printed}", replay.display()));
+                lines.push(match c.replayed_by.as_ref().zip(c.replayed.as_ref()) {
+                    Some((by, said)) => format!("replayed by {by} ({}): {said}", replay.display()),
+                    None => {
+                        format!("{}: not run, for want of Verilator and Icarus, or does not show it", replay.display())
+                    }
+                });
             }
         }
     }

@@ -110,8 +110,10 @@ fn mistakes_are_refuted() {
         assert_eq!(module.verdict, Verdict::Refuted, "{what}: {module:?}");
         let counterexample = module.counterexample.as_ref().unwrap();
         assert!(counterexample.waves.is_file() && !counterexample.signals.is_empty(), "{what}");
-        if module.name.contains("_pe") && find(Tool::Iverilog).is_ok() {
+        let simulators = [Tool::Verilator, Tool::Iverilog].map(|t| (t, find(t).is_ok()));
+        if let (true, Some((by, _))) = (module.name.contains("_pe"), simulators.iter().find(|(_, is)| *is)) {
             let said = counterexample.replayed.as_ref().unwrap_or_else(|| panic!("{what}: not replayed"));
+            assert_eq!(counterexample.replayed_by.as_deref(), Some(by.program()), "{what}");
             eprintln!("{what}: {said}");
             assert!(!what.starts_with("accumulator") || said.contains("the accumulator's true sum"), "{said}");
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::cover::Cover;
+use super::replay::Replay;
 use super::script::{Job, Kind};
 use super::{Options, ProveError, Verdict, array, cover, file, hash, heap, replay, text_of, unit_of};
 use crate::tools::{Found, ToolError};
@@ -51,12 +52,15 @@ pub struct Counterexample {
     pub signals: BTreeMap<String, Vec<String>>,
     /// The same as a waveform.
     pub waves: PathBuf,
-    /// A script that replays it in Icarus, for a processing element.
+    /// A script that replays it in Verilator or Icarus, for a processing element.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replay: Option<PathBuf>,
     /// What the replay printed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replayed: Option<String>,
+    /// The simulator that printed it: `verilator` or `iverilog`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replayed_by: Option<String>,
 }
 
 /// What is run for a module, and the name of its result.
@@ -196,10 +200,20 @@ pub(super) fn one(
                 let named = if claims.is_empty() { "a claim".to_owned() } else { claims.join(", ") };
                 module.verdict = Verdict::Refuted;
                 module.reason = Some(format!("a run breaks {named}"));
-                let mut found =
-                    Counterexample { module: job.module.clone(), claims, signals, waves, replay: None, replayed: None };
-                if let Some((script, printed)) = replay::replay(&options.work, texts, &found)? {
-                    (found.replay, found.replayed) = (Some(script), printed);
+                let mut found = Counterexample {
+                    module: job.module.clone(),
+                    claims,
+                    signals,
+                    waves,
+                    replay: None,
+                    replayed: None,
+                    replayed_by: None,
+                };
+                if let Some(Replay { script, printed }) = replay::replay(&options.work, texts, &found)? {
+                    found.replay = Some(script);
+                    if let Some((tool, said)) = printed {
+                        (found.replayed, found.replayed_by) = (Some(said), Some(tool.program().to_owned()));
+                    }
                 }
                 module.counterexample = Some(found);
             }

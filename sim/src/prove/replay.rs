@@ -1,5 +1,5 @@
 //! A counterexample of a processing element, replayed by an ordinary simulator: the element with its claims, a testbench that
-//! gives it the run's inputs, and a script for Icarus that prints what went wrong.
+//! gives it the run's inputs, and a script for Verilator (or Icarus) that prints what went wrong.
 //!
 //! The solver's run begins at the initial state, where registers that are never reset hold anything: the testbench gives them the
 //! run's contents first. From there on only the Verilog computes.
@@ -12,13 +12,21 @@ use std::time::Duration;
 
 use super::module::Counterexample;
 use super::{ProveError, file};
-use crate::tools::{self, Tool};
+use crate::tools::{self, Run, Tool};
 
 /// Limit on the compilation and on the simulation: a run has a few dozen steps.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Writes `<module>_replay.v` and `<module>_replay.sh` into `folder`, and runs them where Icarus is installed. What comes back is the
-/// script's path and the sentence that the simulation printed. `None` if the module is not a processing element.
+/// A replay: the script that anybody can run, and what it printed here.
+#[derive(Debug)]
+pub(super) struct Replay {
+    pub(super) script: PathBuf,
+    /// The simulator and the sentence that it printed; none where neither is installed, or neither shows the run.
+    pub(super) printed: Option<(Tool, String)>,
+}
+
+/// Writes `<module>_replay.v` and `<module>_replay.sh` into `folder`, and runs them by Verilator, or by Icarus where Verilator does not show
+/// the run. `None` if the module is not a processing element.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -26,29 +34,54 @@ pub(super) fn replay(
     folder: &Path,
     texts: &BTreeMap<String, String>,
     found: &Counterexample,
-) -> Result<Option<(PathBuf, Option<String>)>, ProveError> {
+) -> Result<Option<Replay>, ProveError> {
     let Some(text) = testbench(texts, found) else { return Ok(None) };
     let bench = folder.join(format!("{}_replay.v", found.module));
     let script = folder.join(format!("{}_replay.sh", found.module));
     fs::write(&bench, text).map_err(file(&bench))?;
     let name = format!("{}_replay", found.module);
     let lines = format!(
-        "#!/bin/sh\n# Replays the run that breaks a claim of {} (needs Icarus Verilog).\ncd \"$(dirname \"$0\")\" && iverilog -g2005 -s replay \
-         -o {name}.vvp {name}.v && vvp -n {name}.vvp\n",
-        found.module
+        "#!/bin/sh\n# Replays the run that breaks a claim of {}, by Verilator or, where that is missing, by Icarus Verilog.\n\
+         cd \"$(dirname \"$0\")\" || exit 1\nif command -v verilator >/dev/null; then\n    \
+         verilator {} --Mdir {name}.obj {name}.v >{name}.log && {name}.obj/replay\nelse\n    \
+         iverilog {} -o {name}.vvp {name}.v && vvp -n {name}.vvp\nfi\n",
+        found.module,
+        VERILATOR.join(" "),
+        ICARUS.join(" "),
     );
     fs::write(&script, lines).map_err(file(&script))?;
-    Ok(Some((script, run(folder, &name))))
+    let by = |tool, log: Option<String>| {
+        let said = log?.lines().find_map(|line| line.strip_prefix("REPLAYED: ")).map(str::to_owned)?;
+        Some((tool, said))
+    };
+    let printed = by(Tool::Verilator, verilator(folder, &name)).or_else(|| by(Tool::Iverilog, icarus(folder, &name)));
+    Ok(Some(Replay { script, printed }))
 }
 
-/// The sentence that the simulation prints; none without Icarus, or where the simulation does not show the run.
-fn run(folder: &Path, name: &str) -> Option<String> {
+/// The testbench keeps its own time, and is compiled for one short run.
+const VERILATOR: [&str; 7] = ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-o", "replay", "--top-module replay"];
+
+const ICARUS: [&str; 2] = ["-g2005", "-s replay"];
+
+/// What Verilator's program prints; none without Verilator.
+fn verilator(folder: &Path, name: &str) -> Option<String> {
+    let tool = tools::find(Tool::Verilator).ok()?;
+    let objects = tempfile::tempdir().ok()?;
+    let source = std::path::absolute(folder.join(format!("{name}.v"))).ok()?;
+    let compile = tool.command().args(VERILATOR.iter().flat_map(|a| a.split(' '))).args(["--Mdir", "obj"]);
+    let quick = ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"];
+    compile.args(quick).arg(source).folder(objects.path()).timeout(LIMIT).output().ok()?;
+    let program = objects.path().join("obj").join("replay");
+    Some(Run::new(Tool::Verilator, &program).folder(objects.path()).timeout(LIMIT).output().ok()?.stdout)
+}
+
+/// What Icarus prints; none without Icarus.
+fn icarus(folder: &Path, name: &str) -> Option<String> {
     let (iverilog, vvp) = (tools::find(Tool::Iverilog).ok()?, tools::find(Tool::Vvp).ok()?);
     let (source, program) = (format!("{name}.v"), format!("{name}.vvp"));
-    let compile = iverilog.command().args(["-g2005", "-s", "replay", "-o", &program, &source]);
+    let compile = iverilog.command().args(ICARUS.iter().flat_map(|a| a.split(' '))).args(["-o", &program, &source]);
     compile.folder(folder).timeout(LIMIT).output().ok()?;
-    let log = vvp.command().args(["-n", &program]).folder(folder).timeout(LIMIT).output().ok()?.stdout;
-    log.lines().find_map(|line| line.strip_prefix("REPLAYED: ")).map(str::to_owned)
+    Some(vvp.command().args(["-n", &program]).folder(folder).timeout(LIMIT).output().ok()?.stdout)
 }
 
 /// The element and what its claims instantiate, and a module `replay`.
