@@ -7,7 +7,7 @@
 
 mod agenda;
 mod arithmetic;
-mod image;
+pub(crate) mod image;
 mod modules;
 mod queues;
 
@@ -135,13 +135,18 @@ impl Run {
         self.outputs.get(beats - 1).map(|b| b.cycle - self.first_in + 1)
     }
 
-    /// Cycles between the ends of the last two frames.
-    pub fn interval(&self, dataflow: &Dataflow) -> Option<u64> {
+    /// The cycle in which each frame's last beat left.
+    pub fn frame_ends(&self, dataflow: &Dataflow) -> Vec<u64> {
         let beats = dataflow.output_stream().beats();
-        match (self.outputs.last(), self.outputs.len().checked_sub(1 + beats)) {
-            (Some(last), Some(before)) => Some(last.cycle - self.outputs[before].cycle),
-            _ => None,
-        }
+        self.outputs.iter().skip(beats - 1).step_by(beats).map(|b| b.cycle).collect()
+    }
+
+    /// Cycles between the ends of frames, on average over the later half of the gaps (frames may come in bursts), rounded up.
+    pub fn interval(&self, dataflow: &Dataflow) -> Option<u64> {
+        let ends = self.frame_ends(dataflow);
+        let from = ends.len().checked_sub(1)? / 2;
+        let gaps = (ends.len() - 1 - from) as u64;
+        (gaps > 0).then(|| (ends[ends.len() - 1] - ends[from]).div_ceil(gaps))
     }
 }
 

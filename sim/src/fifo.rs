@@ -1,15 +1,15 @@
 //! How deep the queues of forks must be: branches of different latency meet again at a join, and the faster one waits in
 //! its queue.
 //!
-//! First the dataflow runs with queues that hold a whole frame, its source slowed down to the interval: how full a queue
-//! gets is what its branches need. With a source that is not slowed down, more may be under way; places are added until
-//! frames come as fast as with the large queues. No depth is taken without a run that shows this, so that a deadlock is
-//! excluded: handshakes do not depend on data, and a run that is periodic goes on for ever.
+//! First the dataflow runs with queues without bounds, its source slowed down to the interval, for twice as many frames as are under way
+//! at once: frames must leave one interval apart, and how full a queue gets is what its branches need. With these depths the same run must
+//! be the same, cycle by cycle: no queue is ever full, so that what is periodic without bounds is periodic with them, for ever
+//! (handshakes do not depend on data). A last run, its source not slowed down, must not deadlock, and no frame may leave later.
 
 use ndarray::Array2;
 use thiserror::Error;
 
-use generator::dataflow::{Dataflow, Kind, Module};
+use generator::dataflow::{Dataflow, Kind};
 
 use crate::cycle::{self, CycleError, Options};
 
@@ -19,20 +19,27 @@ pub enum FifoError {
     /// A run failed.
     #[error(transparent)]
     Run(#[from] CycleError),
-    /// The bounded queues made it slower.
+    /// Frames do not leave one interval apart.
     #[error(
-        "with the depths found a frame takes {bounded} cycles, {unbounded} without bounds; this is a defect of snug"
+        "with queues without bounds frames leave {found} cycles apart, {interval} by the modules' formulas; this is a defect of snug"
     )]
+    Unsteady {
+        /// Cycles between two frames of the run.
+        found: u64,
+        /// By [`Dataflow::interval`].
+        interval: u64,
+    },
+    /// The bounded queues made it slower.
+    #[error("with the depths found frame {frame} leaves in cycle {bounded}, in {unbounded} without bounds; this is a defect of snug")]
     Slower {
-        /// Cycles between frames with the depths found.
+        /// Which one.
+        frame: usize,
+        /// With the depths found.
         bounded: u64,
-        /// With queues for whole frames.
+        /// With queues without bounds.
         unbounded: u64,
     },
 }
-
-/// Frames that are run: some to fill, two to see the interval.
-const FRAMES: usize = 5;
 
 /// Sets the depth of every fork's queues in `dataflow` to what its branches need. Nothing happens without forks.
 ///
@@ -42,44 +49,45 @@ pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
     if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
         return Ok(());
     }
-    let frames = frames(dataflow);
+    let interval = dataflow.interval();
     let tokens = Options { values: false, ..Options::default() };
-    let interval = |d: &Dataflow| -> Result<u64, FifoError> {
-        Ok(cycle::run(d, frames.view(), &tokens)?.interval(d).unwrap_or(0))
-    };
-    let unbounded = interval(dataflow)?;
-    let paced = Options { pace: Some(dataflow.interval()), ..tokens };
-    let needed = cycle::run(dataflow, frames.view(), &paced)?.forks;
-    let most: Vec<[usize; 2]> = dataflow.modules.iter().map(depths).collect();
-    let mut extra = 1;
-    loop {
-        for ((module, needed), most) in dataflow.modules.iter_mut().zip(&needed).zip(&most) {
-            if let Kind::Fork(fork) = &mut module.kind {
-                // At least two: one place passes a beat every other cycle only.
-                fork.depths = [0, 1].map(|q| (needed[q] + extra).clamp(2, most[q]));
-            }
-        }
-        let bounded = interval(dataflow)?;
-        if bounded <= unbounded {
-            return Ok(());
-        }
-        // At the most everything is as in the unbounded run.
-        if dataflow.modules.iter().map(depths).eq(most.iter().copied()) {
-            return Err(FifoError::Slower { bounded, unbounded });
-        }
-        extra *= 2;
+    let paced = Options { pace: Some(interval), ..tokens };
+    let run = |d: &Dataflow, frames: usize, options: &Options| cycle::run(d, inputs(d, frames).view(), options);
+    let mut unbounded = dataflow.clone();
+    set(&mut unbounded, |_| [usize::MAX; 2]);
+    let under_way = usize::try_from(run(&unbounded, 1, &paced)?.cycles.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
+    let frames = under_way.saturating_mul(2).saturating_add(2);
+    let free = run(&unbounded, frames, &paced)?;
+    let ends = free.frame_ends(dataflow);
+    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    // The first frames fill it.
+    if let Some(found) = gaps.skip(under_way).find(|&gap| gap != interval) {
+        return Err(FifoError::Unsteady { found, interval });
     }
+    // One place more than is ever used: a queue that fills up refuses the next beat before it knows whether one leaves. At least two: one
+    // place passes a beat every other cycle only.
+    set(dataflow, |m| free.forks[m].map(|used| (used + 1).max(2)));
+    for (options, exact) in [(&paced, true), (&tokens, false)] {
+        let bounded = run(dataflow, frames, options)?.frame_ends(dataflow);
+        let late = |(b, u): &(&u64, &u64)| if exact { b != u } else { b > u };
+        if let Some((frame, (&bounded, &unbounded))) = bounded.iter().zip(&ends).enumerate().find(|(_, pair)| late(pair)) {
+            return Err(FifoError::Slower { frame, bounded, unbounded });
+        }
+    }
+    Ok(())
 }
 
-fn depths(module: &Module) -> [usize; 2] {
-    match &module.kind {
-        Kind::Fork(fork) => fork.depths,
-        _ => [0, 0],
+/// Sets the depths of every fork by the number of its module.
+fn set(dataflow: &mut Dataflow, depths: impl Fn(usize) -> [usize; 2]) {
+    for (m, module) in dataflow.modules.iter_mut().enumerate() {
+        if let Kind::Fork(fork) = &mut module.kind {
+            fork.depths = depths(m);
+        }
     }
 }
 
 /// Frames of values that the pins can carry; which ones does not matter.
-fn frames(dataflow: &Dataflow) -> Array2<i64> {
+fn inputs(dataflow: &Dataflow, frames: usize) -> Array2<i64> {
     let input = dataflow.input();
     let mut frame = vec![0i64; input.elements()];
     for beat in 0..input.beats() {
@@ -88,5 +96,5 @@ fn frames(dataflow: &Dataflow) -> Array2<i64> {
             frame[element] = range.lo;
         }
     }
-    Array2::from_shape_fn((FRAMES, frame.len()), |(_, i)| frame[i])
+    Array2::from_shape_fn((frames, frame.len()), |(_, i)| frame[i])
 }

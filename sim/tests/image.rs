@@ -69,7 +69,7 @@ fn the_cycle_engine_computes_what_the_network_means() {
         // Every module by itself.
         for module in &dataflow.modules {
             let simulated = sim::alone::interval(&dataflow, module).unwrap();
-            let equal = simulated.is_none_or(|s| s == module.cycles(&dataflow));
+            let equal = simulated == Some(module.cycles(&dataflow));
             assert!(
                 equal,
                 "seed {seed}, {}: formula {}, simulated {simulated:?}",

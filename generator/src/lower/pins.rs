@@ -37,7 +37,9 @@ impl Builder<'_> {
         let (order, vectors): (Vec<usize>, usize) = if flat {
             ((0..channels * pixels).map(|i| (i % channels) * pixels + i / channels).collect(), 1)
         } else {
-            ((0..channels).collect(), pixels)
+            // In the order of channels that a depth to space asks for, where it reads the pins by whatever keeps that order.
+            let asked = self.orders.get(self.network.input).map(<[usize]>::to_vec);
+            (asked.unwrap_or_else(|| (0..channels).collect()), pixels)
         };
         let per_channel = if flat { pixels } else { 1 };
         let ranges: Vec<Range> = order.iter().map(|&i| tensor.ranges[i / per_channel]).collect();

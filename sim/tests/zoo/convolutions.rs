@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::BufReader;
 
+use generator::dataflow::{Dataflow, Kind, Output};
+use generator::lower::{LowerOptions, lower};
 use ndarray::{Array2, s};
 use npyz::{Deserialize, NpyFile};
 use quantizer::import::{Imported, verify};
@@ -83,6 +85,15 @@ fn dead_rows(network: &Network) -> Vec<usize> {
     network.layers.iter().filter_map(|l| rows(&l.op)).collect()
 }
 
+/// Rows that the hardware computes, of each unit.
+fn built_rows(dataflow: &Dataflow) -> Vec<usize> {
+    let rows = |kind: &Kind| match kind {
+        Kind::MatrixVector(unit) => Some(unit.pes.iter().flat_map(|pe| pe.rows.iter().flatten()).count()),
+        _ => None,
+    };
+    dataflow.modules.iter().filter_map(|m| rows(&m.kind)).collect()
+}
+
 #[test]
 fn espcn() {
     let name = "espcn_subpixel_w4a4_a2q";
@@ -91,6 +102,8 @@ fn espcn() {
     sound(&imported, name);
     assert_eq!(widths(network), [20, 12, 12, 17]);
     assert_eq!(dead_rows(network), [36, 21, 16, 0]);
+    let dataflow = lower(network, &LowerOptions { output: Output::Logits, ..LowerOptions::default() }).unwrap();
+    assert_eq!(built_rows(&dataflow), [27, 43, 16, 12]);
 
     let Some((pixels, shape)) = npy::<u8>(&format!("{name}.input_u8.npy")) else { return };
     assert_eq!(shape, [1, 3, 128, 128]);
