@@ -321,7 +321,7 @@ fn prove_element(dataflow: &Dataflow, name: &str, console: &Console) -> Result<s
     report.modules.into_iter().next().ok_or_else(missing)
 }
 
-/// Narrows the accumulator of the first layer's widest channel by a bit, and sends the digit that needs it.
+/// Narrows one accumulator, that of the first layer's widest channel, by a bit, and sends the input that needs it.
 fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let network = &digits.model.network;
     let usage = |message: &str| Error::Usage { message: message.to_owned(), help: None };
@@ -346,9 +346,8 @@ fn break_it(digits: &Digits, console: &Console) -> Result<Outcome, Error> {
     let mut narrow = design.dataflow.clone();
     for module in narrow.modules.iter_mut().filter(|m| m.layer == layer.name) {
         if let Kind::MatrixVector(unit) = &mut module.kind {
-            unit.pes
-                .iter_mut()
-                .for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
+            let serves = unit.pes.iter_mut().filter(|pe| pe.rows.contains(&Some(row)));
+            serves.for_each(|pe| pe.reduction.accumulator_bits = pe.reduction.accumulator_bits.min(bounds.width - 1));
         }
     }
     let element = design.dataflow.modules.iter().filter(|m| m.layer == layer.name).find_map(|m| match &m.kind {

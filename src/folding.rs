@@ -127,6 +127,17 @@ impl FoldingArgs {
         Ok(self.target_interval.map(Goal::Interval).or(self.max_luts.map(Goal::Luts)))
     }
 
+    /// The most cycles that a frame may take, if a rate is asked for.
+    ///
+    /// # Errors
+    /// If a number is none.
+    pub fn most_cycles(&self) -> Result<Option<u64>, Error> {
+        Ok(match self.goal()? {
+            Some(Goal::Interval(most)) => Some(most),
+            _ => None,
+        })
+    }
+
     /// What the generator is asked for: the folding of a file, the solver's for a rate or a budget, or the default. A generated folder
     /// keeps its folding unless something else is asked for.
     ///

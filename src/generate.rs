@@ -77,6 +77,9 @@ struct Report {
     folder: PathBuf,
     ports: Vec<io::Port>,
     interval: u64,
+    /// What the interval would be by the slowest module alone, where it is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slowest_module: Option<u64>,
     latency: Option<u64>,
     frames_per_second: f64,
     clock_mhz: f64,
@@ -146,6 +149,16 @@ impl Design {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
+        if let (Some(sustained), Some(most)) = (dataflow.sustained, folding.most_cycles()?)
+            && sustained > most
+        {
+            return Err(Error::Usage {
+                message: format!(
+                    "a frame takes {sustained} cycles, not {most}: a module that takes its input in bursts waits for beats that come evenly"
+                ),
+                help: Some("ask for a somewhat higher rate, or give the folding".to_owned()),
+            });
+        }
         Ok(Design {
             folding: resolve(&model.network, request)?.layers,
             backend,
@@ -247,6 +260,7 @@ fn report(
         folder: args.output_dir.clone(),
         ports: io::ports(dataflow),
         interval,
+        slowest_module: dataflow.sustained.and(dataflow.bottleneck().map(|m| m.cycles(dataflow))),
         latency,
         frames_per_second: float(clock / num_bigint::BigInt::from(interval)),
         clock_mhz: float(clock.clone()) / 1e6,
@@ -273,6 +287,11 @@ fn text(r: &Report) -> String {
         "interval    {} cycles between frames (--target-interval, --target-fps, --max-luts, --folding)",
         r.interval
     ));
+    if let Some(alone) = r.slowest_module {
+        lines.push(format!(
+            "            {alone} by the slowest module alone; another takes its input in bursts and waits for beats that come evenly"
+        ));
+    }
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));
     lines.push(format!(

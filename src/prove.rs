@@ -16,6 +16,7 @@ use crate::progress::Progress;
 
 pub mod certificate;
 pub mod scripts;
+mod written;
 
 /// Prove that no accumulator of the Verilog can overflow
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,8 @@ struct Document<'a> {
     unpaired: &'a [String],
     /// Where the certificate says something else than what was proved.
     certificate: &'a [String],
+    /// Where the Verilog is not what the network gives.
+    written: &'a [String],
     files: &'a std::collections::BTreeMap<String, String>,
     seconds: f64,
     statement: String,
@@ -51,6 +54,8 @@ pub struct Found {
     pub report: Report,
     /// Where the certificate says something else.
     pub certificate: Vec<String>,
+    /// Where the Verilog, claims included, is not what snug writes for the network.
+    pub written: Vec<String>,
     /// The sentence that says what was proved.
     pub statement: String,
     /// The tool's version message.
@@ -60,7 +65,7 @@ pub struct Found {
 impl Found {
     /// Whether all is proved.
     pub fn ok(&self) -> bool {
-        self.report.ok && self.certificate.is_empty()
+        self.report.ok && self.certificate.is_empty() && self.written.is_empty()
     }
 }
 
@@ -78,12 +83,14 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let report = &found.report;
     if console.json {
         let document = Document {
-            ok: found.ok(),
+            // Of one module the whole is not proved.
+            ok: found.ok() && args.module.is_none(),
             tool: &found.tool,
             modules: &report.modules,
             counterexample: report.counterexample.as_ref(),
             unpaired: &report.unpaired,
             certificate: &found.certificate,
+            written: &found.written,
             files: &report.files,
             seconds,
             statement: found.statement.clone(),
@@ -98,7 +105,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         return Ok(Outcome::Fine);
     }
     let refuted = report.modules.iter().any(|m| m.verdict == Verdict::Refuted);
-    if refuted || !report.unpaired.is_empty() || !found.certificate.is_empty() {
+    if refuted || !report.unpaired.is_empty() || !found.certificate.is_empty() || !found.written.is_empty() {
         return Ok(Outcome::Failed);
     }
     Ok(Outcome::Undecided)
@@ -126,9 +133,14 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         prove::prove(&yosys, dir, &files, &options, &done)?
     };
     let certificate = if module.is_none() { certificate::differences(dir, &report.files)? } else { Vec::new() };
+    let listed = files.iter().map(String::as_str).collect();
+    let written = {
+        let _progress = Progress::start(console, "comparing the Verilog with what the network gives".to_owned());
+        written::differences(dir, &listed)?
+    };
     let origin = certificate::origin(dir)?;
-    let statement = statement(&report, &certificate, module.as_deref(), &yosys.banner, &origin);
-    Ok(Found { report, certificate, statement, tool: yosys.banner.clone() })
+    let statement = statement(&report, &certificate, &written, module.as_deref(), &yosys.banner, &origin);
+    Ok(Found { report, certificate, written, statement, tool: yosys.banner.clone() })
 }
 
 /// The verdicts that an earlier run in `dir` left on the Verilog in `files`; nothing if there are none, they are of other Verilog, or the
@@ -192,7 +204,14 @@ fn word(verdict: Verdict) -> &'static str {
 }
 
 /// What was proved, for which files.
-fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool: &str, origin: &str) -> String {
+fn statement(
+    report: &Report,
+    certificate: &[String],
+    written: &[String],
+    module: Option<&str>,
+    tool: &str,
+    origin: &str,
+) -> String {
     let files: String = report.files.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     let hash = output_dir::sha256(files.as_bytes());
     let count = report.modules.len();
@@ -200,6 +219,9 @@ fn statement(report: &Report, certificate: &[String], module: Option<&str>, tool
         report.modules.iter().filter(|m| m.verdict != Verdict::Proved).map(|m| m.name.as_str()).collect();
     if !open.is_empty() {
         return format!("NOT proved: {} of {count} modules ({})", open.len(), open.join(", "));
+    }
+    if !written.is_empty() {
+        return "NOT proved: the claims hold of the files as they stand, but these are not what snug writes for the network".to_owned();
     }
     if !report.unpaired.is_empty() || !certificate.is_empty() {
         return "NOT proved: every module keeps its claims, but they do not add up to the whole".to_owned();
@@ -237,6 +259,7 @@ fn lines(found: &Found) -> Vec<String> {
         .collect();
     lines.extend(found.report.unpaired.iter().map(|u| format!("assumption without a promise: {u}")));
     lines.extend(found.certificate.iter().map(|d| format!("certificate: {d}")));
+    lines.extend(found.written.iter().map(|d| format!("Verilog: {d}")));
     for module in modules {
         if let Some(c) = &module.counterexample {
             lines.push(format!("counterexample of {}: {}", c.module, c.waves.display()));

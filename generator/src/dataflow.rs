@@ -31,6 +31,9 @@ pub struct Dataflow {
     pub streams: Vec<Stream>,
     /// What leaves the accelerator.
     pub output: Output,
+    /// Cycles between two frames, where a simulation has shown that they are more than the slowest module needs by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sustained: Option<u64>,
 }
 
 impl Dataflow {
@@ -49,9 +52,10 @@ impl Dataflow {
         &self.streams[self.streams.len() - 1]
     }
 
-    /// Clock cycles between two frames when nothing stalls: the slowest module's.
+    /// Clock cycles between two frames when nothing stalls: the slowest module's, or more where a simulation has shown that.
     pub fn interval(&self) -> u64 {
-        self.modules.iter().map(|m| m.cycles(self)).max().unwrap_or(1)
+        let slowest = self.modules.iter().map(|m| m.cycles(self)).max().unwrap_or(1);
+        self.sustained.map_or(slowest, |s| s.max(slowest))
     }
 
     /// The module that limits the interval.
@@ -62,7 +66,7 @@ impl Dataflow {
 }
 
 /// What leaves the accelerator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Output {
     /// The last layer's integers, one per class, in source order.

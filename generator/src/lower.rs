@@ -91,7 +91,7 @@ pub fn lower_with(
     if options.output == Output::Label {
         build.label(&graph)?;
     }
-    Ok(Dataflow { top, modules: build.modules, streams: build.streams, output: options.output })
+    Ok(Dataflow { top, modules: build.modules, streams: build.streams, output: options.output, sustained: None })
 }
 
 /// Exact interval of `sum(weights * x)`. The import refuses accumulators beyond 62 bits, so nothing here overflows.

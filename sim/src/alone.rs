@@ -29,6 +29,7 @@ pub fn interval(dataflow: &Dataflow, module: &Module) -> Result<Option<u64>, Cyc
         modules: vec![alone],
         streams: ids.iter().map(|&id| numbered(dataflow.stream(id))).collect(),
         output: Output::Logits,
+        sustained: None,
     };
     let input = alone.input();
     let mut frame = vec![0; input.elements()];

@@ -2,7 +2,7 @@
 //! its queue.
 //!
 //! First the dataflow runs with queues without bounds, its source slowed down to the interval, for twice as many frames as are under way
-//! at once: frames must leave one interval apart, and how full a queue gets is what its branches need. With these depths the same run must
+//! at once: frames must leave one interval apart (else they come in more slowly, until they do), and how full a queue gets is what its branches need. With these depths the same run must
 //! be the same, cycle by cycle: no queue is ever full, so that what is periodic without bounds is periodic with them, for ever
 //! (handshakes do not depend on data). A last run, its source not slowed down, must not deadlock, and no frame may leave later.
 
@@ -19,18 +19,20 @@ pub enum FifoError {
     /// A run failed.
     #[error(transparent)]
     Run(#[from] CycleError),
-    /// Frames do not leave one interval apart.
+    /// Frames do not leave as far apart as they come in, however slowly they do.
     #[error(
-        "with queues without bounds frames leave {found} cycles apart, {interval} by the modules' formulas; this is a defect of snug"
+        "with queues without bounds frames leave {found} cycles apart that come in {interval} apart; this is a defect of snug"
     )]
     Unsteady {
-        /// Cycles between two frames of the run.
+        /// Cycles between two frames that leave.
         found: u64,
-        /// By [`Dataflow::interval`].
+        /// Cycles between two that come in.
         interval: u64,
     },
     /// The bounded queues made it slower.
-    #[error("with the depths found frame {frame} leaves in cycle {bounded}, in {unbounded} without bounds; this is a defect of snug")]
+    #[error(
+        "with the depths found frame {frame} leaves in cycle {bounded}, in {unbounded} without bounds; this is a defect of snug"
+    )]
     Slower {
         /// Which one.
         frame: usize,
@@ -41,28 +43,39 @@ pub enum FifoError {
     },
 }
 
-/// Sets the depth of every fork's queues in `dataflow` to what its branches need. Nothing happens without forks.
+/// Sets the depth of every fork's queues in `dataflow` to what its branches need, and [`Dataflow::sustained`] where frames come more
+/// slowly than its slowest module alone would let them: where a module that takes its input in bursts is fed evenly, and has no room
+/// for what it does not take yet.
 ///
 /// # Errors
 /// See [`FifoError`]; a deadlock is one.
 pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
-    if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
-        return Ok(());
-    }
-    let interval = dataflow.interval();
     let tokens = Options { values: false, ..Options::default() };
-    let paced = Options { pace: Some(interval), ..tokens };
     let run = |d: &Dataflow, frames: usize, options: &Options| cycle::run(d, inputs(d, frames).view(), options);
     let mut unbounded = dataflow.clone();
     set(&mut unbounded, |_| [usize::MAX; 2]);
-    let under_way = usize::try_from(run(&unbounded, 1, &paced)?.cycles.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
-    let frames = under_way.saturating_mul(2).saturating_add(2);
-    let free = run(&unbounded, frames, &paced)?;
-    let ends = free.frame_ends(dataflow);
-    let gaps = ends.windows(2).map(|pair| pair[1] - pair[0]);
-    // The first frames fill it.
-    if let Some(found) = gaps.skip(under_way).find(|&gap| gap != interval) {
-        return Err(FifoError::Unsteady { found, interval });
+    let formula = dataflow.interval();
+    let mut interval = formula;
+    let (paced, frames, free, ends) = loop {
+        let paced = Options { pace: Some(interval), ..tokens };
+        let latency = run(&unbounded, 1, &paced)?.cycles;
+        let under_way = usize::try_from(latency.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
+        let frames = under_way.saturating_mul(2).saturating_add(2);
+        let free = run(&unbounded, frames, &paced)?;
+        let ends = free.frame_ends(dataflow);
+        // The first frames fill it.
+        let slowest = ends.windows(2).skip(under_way).map(|pair| pair[1] - pair[0]).max().unwrap_or(interval);
+        if slowest == interval {
+            break (paced, frames, free, ends);
+        }
+        if slowest < interval || interval > formula.saturating_mul(MOST) {
+            return Err(FifoError::Unsteady { found: slowest, interval });
+        }
+        interval = slowest;
+    };
+    dataflow.sustained = (interval > formula).then_some(interval);
+    if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
+        return Ok(());
     }
     // One place more than is ever used: a queue that fills up refuses the next beat before it knows whether one leaves. At least two: one
     // place passes a beat every other cycle only.
@@ -70,12 +83,17 @@ pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
     for (options, exact) in [(&paced, true), (&tokens, false)] {
         let bounded = run(dataflow, frames, options)?.frame_ends(dataflow);
         let late = |(b, u): &(&u64, &u64)| if exact { b != u } else { b > u };
-        if let Some((frame, (&bounded, &unbounded))) = bounded.iter().zip(&ends).enumerate().find(|(_, pair)| late(pair)) {
+        if let Some((frame, (&bounded, &unbounded))) =
+            bounded.iter().zip(&ends).enumerate().find(|(_, pair)| late(pair))
+        {
             return Err(FifoError::Slower { frame, bounded, unbounded });
         }
     }
     Ok(())
 }
+
+/// How many times slower than its slowest module a dataflow may be before that is taken for a fault.
+const MOST: u64 = 8;
 
 /// Sets the depths of every fork by the number of its module.
 fn set(dataflow: &mut Dataflow, depths: impl Fn(usize) -> [usize; 2]) {

@@ -37,7 +37,7 @@ pub enum Verdict {
     Proved,
     /// Not decided: time out, or neither induction nor a counterexample.
     Unknown,
-    /// A run breaks a claim.
+    /// A run breaks a claim, or a bit heap or an array sums something else than its weights say.
     Refuted,
 }
 

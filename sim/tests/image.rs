@@ -142,6 +142,41 @@ fn a_small_resnet_from_onnx_is_golden_in_every_cycle() {
     assert!(codes.len() > 10, "the outputs hardly vary: {codes:?}");
 }
 
+/// Graphs in which something waits for something else for longer than a frame, or channels come in another order than the source's: made
+/// with onnx by hand, random weights.
+#[test]
+fn frames_come_as_often_as_said() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/graphs");
+    let mut slower = Vec::new();
+    for name in [
+        // A sum of what goes through 26 convolutions with what goes by, 8 x 8: a dozen frames are under way.
+        "long_skip",
+        // Three levels down and up again, joined by concatenation.
+        "unet",
+        "concat_pins",
+        // A window that waits for beats that come evenly.
+        "concat_window",
+        // Depth to space, columns first, that reads the pins: at once, by a sum, by a depthwise convolution.
+        "depth_to_space_pins",
+        "depth_to_space_add",
+        "depth_to_space_depthwise",
+    ] {
+        let file = folder.join(name).with_extension("onnx");
+        let network = quantizer::import::import(&file, &quantizer::import::ImportOptions::default()).unwrap().network;
+        let mut dataflow = lower(&network, &LowerOptions::default()).unwrap();
+        sim::fifo::size(&mut dataflow).unwrap();
+        let frames = 40;
+        let x = inputs(&network, 1, frames);
+        let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap();
+        assert_eq!(run.result, sim::golden::run(&network, x.view()).unwrap(), "{name}");
+        let ends = run.frame_ends(&dataflow);
+        let cycles = ends[frames - 1] - ends[frames / 2];
+        assert!(cycles <= dataflow.interval() * (frames - 1 - frames / 2) as u64, "{name}: {cycles} cycles");
+        slower.extend(dataflow.sustained.map(|_| name));
+    }
+    assert_eq!(slower, ["concat_window"]);
+}
+
 /// A channel whose code is always 3, before a convolution that pads: at the border the constant is absent, so that it stays a lane.
 #[test]
 fn a_constant_channel_before_a_padded_border() {

@@ -51,10 +51,9 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     let stored = |source| Error::Store { path: STORED.into(), source };
     let mut files = Files::new();
     let mut rtl = Vec::new();
-    for file in emit::verilog(dataflow, &about(network, dataflow))? {
-        let name = format!("rtl/{}", file.name);
+    for (name, text) in verilog(network, dataflow)? {
         rtl.push(name.clone());
-        files.insert(name, file.text.into_bytes());
+        files.insert(name, text.into_bytes());
     }
     let entry = |name: &str, folding| LayerEntry { folding, memory: design.memories.get(name).copied() };
     let folding = design.folding.iter().map(|(name, f)| (name.as_str(), entry(name, *f))).collect();
@@ -80,6 +79,15 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     vectors.files(network, dataflow, &mut files)?;
     files.insert(STORED.to_owned(), store::to_bytes_with(network, model.first_quant.as_ref()).map_err(stored)?);
     Ok(files)
+}
+
+/// The Verilog: names relative to the folder, and texts, in the order of `files.f`.
+///
+/// # Errors
+/// If the generator fails.
+pub fn verilog(network: &Network, dataflow: &Dataflow) -> Result<Vec<(String, String)>, Error> {
+    let files = emit::verilog(dataflow, &about(network, dataflow))?;
+    Ok(files.into_iter().map(|file| (format!("rtl/{}", file.name), file.text)).collect())
 }
 
 /// What the header of the top module says about its ends.

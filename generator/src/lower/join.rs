@@ -3,7 +3,7 @@
 use quantizer::datatype::{Range, Signedness};
 
 use super::{Builder, round_trip};
-use crate::dataflow::{Add, Concat, Encoding, Kind, StreamId};
+use crate::dataflow::{Add, Concat, Encoding, Kind, Module, StreamId};
 use crate::error::GenerateError;
 use crate::names::sanitize;
 use crate::stages::{Stage, unsupported};
@@ -77,6 +77,9 @@ impl Builder<'_> {
                 .find(|&d| common.is_multiple_of(d) && ((m + n) / d * pixels) as u64 <= self.interval)
                 .unwrap_or(common);
             let (a, b) = (self.convert(whole, lanes, layer), self.convert(other, lanes, layer));
+            // Each side gives a pixel's beats in a row and then waits for the other's: meanwhile its writer goes on into a queue.
+            let a = self.while_waiting(a, m / lanes, layer);
+            let b = self.while_waiting(b, n / lanes, layer);
             let (x, y) = (self.streams[a.0].clone(), self.streams[b.0].clone());
             let order = x.order.iter().copied().chain(y.order.iter().map(|c| c + m)).collect();
             let ranges: Vec<Range> = x.ranges.iter().chain(&y.ranges).copied().collect();
@@ -92,6 +95,15 @@ impl Builder<'_> {
             whole = output;
         }
         Ok(whole)
+    }
+
+    /// A queue for `beats` beats that come in a row, where the writer is not one already.
+    fn while_waiting(&mut self, input: StreamId, beats: usize, layer: &str) -> StreamId {
+        let queued = |m: &Module| m.outputs.contains(&input) && matches!(m.kind, Kind::Fork(_) | Kind::Fifo(_));
+        if beats < 2 || self.modules.iter().any(queued) {
+            return input;
+        }
+        self.queue(input, beats + 1, layer)
     }
 }
 

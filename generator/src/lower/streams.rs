@@ -55,8 +55,13 @@ impl Builder<'_> {
         if !(widened || slow) || neuron_folds == 1 {
             return input;
         }
+        self.queue(input, self.streams[input.0].vector_beats() + 1, layer)
+    }
+
+    /// A queue of `depth` beats.
+    pub(super) fn queue(&mut self, input: StreamId, depth: usize, layer: &str) -> StreamId {
         let stream = self.streams[input.0].clone();
-        let fifo = Fifo { depth: stream.vector_beats() + 1 };
+        let fifo = Fifo { depth };
         let name = format!("{}_buffered", stream.name);
         let output = self.stream(
             &name,

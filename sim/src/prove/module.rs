@@ -63,6 +63,9 @@ pub struct Counterexample {
     pub replayed_by: Option<String>,
 }
 
+/// The version of the checks in this crate, bookkeeping and reading of logs included; raised with every change of them.
+const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 2");
+
 /// What is run for a module, and the name of its result.
 struct Scripts {
     proof: String,
@@ -88,10 +91,11 @@ impl Scripts {
         let witness = witnesses.get(&job.module);
         let cover = text.zip(witness).and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
         let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
-        let sum = format!("{:?}", witness.map(|w| &w.sum));
+        let sum = format!("{:?}", witness.map(|w| (&w.sum, &w.promise)));
         let array = text.and_then(|text| array::Source::of(&job.module, text, texts));
         let array = array.map_or(["", ""], |a| [a.text, a.unit]);
-        let parts = [yosys.banner.as_str(), &proof, driver, &sum].into_iter().chain(array);
+        // A verdict is as good as the checks that it rests on: another version of them looks again.
+        let parts = [yosys.banner.as_str(), CHECKS, &proof, driver, &sum].into_iter().chain(array);
         let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
         Scripts { proof, cover, key }
     }
@@ -174,7 +178,14 @@ pub(super) fn one(
         module.reason = Some(what);
         return Ok(module);
     }
-    let log = run(yosys, folder, &proof, left(), &mut module)?;
+    let log = match run(yosys, folder, &proof, left(), &mut module) {
+        // Such as a claim too few: this module is not proved, and the others have verdicts of their own.
+        Err(ProveError::Tool(error @ ToolError::Crashed { .. })) => {
+            module.reason = Some(error.to_string());
+            return Ok(module);
+        }
+        log => log?,
+    };
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
     let failed = log.is_some();
     if module.verdict == Verdict::Proved {
