@@ -130,14 +130,22 @@ fn mistakes_are_refuted() {
     check("the plan consistently wrong", &element, &planned, &same);
     let words = changed(&design, index, |u| u.pes[0].word_bits -= 1);
     check("threshold words one bit narrower", &element, &words, &same);
-    // The ROM's first word, as it stands in the text, with its lowest bit the other way.
-    check("another weight", &element, &design, &|file, text| {
-        if file != format!("{element}.v") {
-            return text;
-        }
-        let (before, rest) = text.split_once("'d0: weights = ").unwrap();
-        let (word, after) = rest.split_once(';').unwrap();
-        format!("{before}'d0: weights = {word} ^ 1'b1;{after}")
+    // The ROM of a design with one weight larger by one, the claims of the design as it is.
+    let larger = changed(&design, index, |u| {
+        let pe = &mut u.pes[0];
+        let room = |(lane, &w): &(usize, &i64)| w >= 0 && w < pe.weight_encodings[*lane].range().hi;
+        let (lane, _) = pe.weights[0].iter().enumerate().find(room).expect("a weight that can be larger");
+        pe.weights[0][lane] += 1;
+    });
+    let rom = |design: &Dataflow| {
+        let files = verilog(design, &[]).unwrap();
+        let text = &files.iter().find(|f| f.name == format!("{element}.v")).unwrap().text;
+        text.lines().find(|l| l.contains("'d0: weights = ")).unwrap().to_owned()
+    };
+    let (from, to) = (rom(&design), rom(&larger));
+    assert_ne!(from, to);
+    check("one weight made larger", &element, &design, &|file, text| {
+        if file == format!("{element}.v") { replaced(&text, &from, &to) } else { text }
     });
     check("a value changed between threshold stages", &element, &design, &|file, text| {
         if file == format!("{element}.v") {

@@ -6,6 +6,7 @@ mod compare;
 mod generate;
 mod inspect_check;
 mod messages;
+mod prove;
 mod quantize;
 mod simulate;
 mod sweep;

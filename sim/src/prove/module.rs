@@ -34,7 +34,7 @@ pub struct Module {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// Whether an earlier run found it.
-    #[serde(skip, default)]
+    #[serde(default)]
     pub cached: bool,
     /// The run that breaks a claim, if one was found.
     #[serde(skip_serializing_if = "Option::is_none", default)]

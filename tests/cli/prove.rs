@@ -1,0 +1,109 @@
+//! `snug prove`: what it says, what it keeps, and that nothing can be taken out of the folder unseen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sim::tools::{Tool, find};
+
+use super::tool::Place;
+
+/// A network of two small layers, generated as `design`; none, and a loud note, where Yosys is missing.
+fn generated() -> Option<Place> {
+    if find(Tool::Yosys).is_err() {
+        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
+        return None;
+    }
+    let place = Place::new();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qonnx/frozen/net002.onnx");
+    fs::copy(model, place.path("net002.onnx")).unwrap();
+    assert_eq!(place.snug("generate net002.onnx -o design").code, 0);
+    Some(place)
+}
+
+fn rtl(place: &Place, name: &str) -> PathBuf {
+    place.path(&format!("design/rtl/net002_{name}.v"))
+}
+
+/// Writes the SHA-256 of each file into the certificate again, as somebody would who wants to hide an edit.
+fn hide(place: &Place) {
+    let path = place.path("design/certificate.json");
+    let mut certificate: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for (name, hash) in certificate["files"].as_object_mut().unwrap() {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(fs::read(place.path("design").join(name)).unwrap());
+        *hash = digest.iter().map(|b| format!("{b:02x}")).collect::<String>().into();
+    }
+    fs::write(path, certificate.to_string()).unwrap();
+}
+
+#[test]
+fn a_proof_and_what_it_does_not_believe() {
+    let Some(place) = generated() else { return };
+    let report = place.json("prove design", 0);
+    assert_eq!(report["ok"], true);
+    assert!(report["statement"].as_str().unwrap().starts_with("proved: after the first reset"), "{report}");
+    let modules = report["modules"].as_array().unwrap();
+    assert!(modules.len() > 10 && modules.iter().all(|m| m["verdict"] == "proved" && m["cached"] == false));
+    // A second run finds everything kept.
+    let again = place.json("prove design", 0);
+    assert!(again["modules"].as_array().unwrap().iter().all(|m| m["cached"] == true));
+    // One module is not the whole.
+    let one = place.json("prove design --module net002_MatMul_0_pe0", 0);
+    assert_eq!(one["ok"], false);
+    assert!(one["statement"].as_str().unwrap().contains("Not the whole accelerator"));
+
+    let element = rtl(&place, "MatMul_0_pe0");
+    let text = fs::read_to_string(&element).unwrap();
+    let edits: [(&str, &dyn Fn(&str) -> String); 3] = [
+        ("a claim left out", &|t| t.replacen("    assert property (sum_exact);\n", "", 1)),
+        ("an assumption more", &|t| t.replacen("`ifdef FORMAL\n", "`ifdef FORMAL\n    assume property (x != 1);\n", 1)),
+        ("a comment", &|t| t.replacen("// ", "//  ", 1)),
+    ];
+    for (what, edit) in edits {
+        let edited = edit(&text);
+        assert_ne!(edited, text, "{what}");
+        fs::write(&element, edited).unwrap();
+        for hidden in [false, true] {
+            if hidden {
+                hide(&place);
+            }
+            let report = place.json("prove design", 1);
+            assert_eq!(report["ok"], false, "{what}");
+            assert!(report["written"][0].as_str().unwrap().starts_with("rtl/net002_MatMul_0_pe0.v, line "), "{what}");
+            assert!(report["statement"].as_str().unwrap().starts_with("NOT proved"), "{what}");
+        }
+        fs::write(&element, &text).unwrap();
+        hide(&place);
+    }
+    // A file that the list does not name is not proved, and is missed.
+    let list = place.path("design/files.f");
+    let whole = fs::read_to_string(&list).unwrap();
+    fs::write(&list, whole.replacen("rtl/net002_MatMul_0_pe3.v\n", "", 1)).unwrap();
+    let ran = place.snug("prove design");
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stdout.contains("rtl/net002_MatMul_0_pe3.v belongs to the accelerator and was not proved"),
+        "{}",
+        ran.stdout
+    );
+    fs::write(&list, whole).unwrap();
+    assert_eq!(place.snug("prove design").code, 0);
+    // The certificate may not say more than was proved.
+    let path = place.path("design/certificate.json");
+    let certificate = fs::read_to_string(&path).unwrap();
+    let mut narrower: Value = serde_json::from_str(&certificate).unwrap();
+    narrower["layers"][0]["channels"][0]["exact"]["max"] = "1".into();
+    fs::write(&path, narrower.to_string()).unwrap();
+    let ran = place.snug("prove design");
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("certificate: "), "{}", ran.stdout);
+}
+
+#[test]
+fn time_is_up() {
+    let Some(place) = generated() else { return };
+    let report = place.json("prove design --timeout 0", 3);
+    assert!(report["modules"].as_array().unwrap().iter().all(|m| m["verdict"] == "unknown"));
+    assert!(report["modules"][0]["reason"].as_str().unwrap().contains("stopped after 0 s"), "{report}");
+}
