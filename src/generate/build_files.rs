@@ -34,7 +34,8 @@ sim-verilator: build
 \t@grep -q '^PASS' build/verilator.log
 
 prove: $(patsubst proof/%.ys,build/proof/%.ok,$(wildcard proof/*.ys))
-\t@echo 'PROVED: every claim of the Verilog (what that means: docs/proof.md of snug)'
+\t@echo 'PROVED by induction: every claim of the Verilog, each with what its script assumes. Whether that adds up to the whole,'
+\t@echo 'bit heaps and arrays of xc7 among it, is what snug prove looks at (docs/proof.md of snug)'
 
 build/proof/%.ok: proof/%.ys $(RTL)
 \t@mkdir -p build/proof

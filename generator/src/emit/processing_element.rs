@@ -61,10 +61,12 @@ pub fn context(
                 _ => false,
             })
         };
-        if lanes.len() < input.lanes || narrower(&|_, _| input.encoding.bits) {
+        // One wire for -1 and +1 is two bits as an operand, and the lower one is always 1.
+        let bits = |e: Encoding| e.bits + u32::from(e.sign == Signedness::Bipolar);
+        if lanes.len() < input.lanes || narrower(&|_, _| bits(input.encoding)) {
             unused.push("x");
         }
-        if rom.is_some() && narrower(&|lane, part| part.map_or(pe.weight_encodings[lane].bits, |p| p.bits)) {
+        if rom.is_some() && narrower(&|lane, part| part.map_or(bits(pe.weight_encodings[lane]), |p| p.bits)) {
             unused.push("weights_reg");
         }
     }
