@@ -144,7 +144,7 @@ pub(crate) fn import_graph(file: &OnnxFile, options: &ImportOptions) -> Result<I
             walk.block(graph.output.name.clone(), "output", refusal);
             Err(blocked(walk.blockers))
         }
-        Ok((end, input)) => Ok(assemble(file, &graph, walk, input, end)),
+        Ok((end, input)) => Ok(assemble(file, &graph, walk, (input, shape), end)),
     }
 }
 
@@ -298,8 +298,14 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     Ok(End { codes, shape: signal.shape.clone() })
 }
 
-fn assemble(file: &OnnxFile, graph: &graph::Graph, walk: Walk, input: TensorId, end: End) -> Imported {
-    let Walk { mut builder, notes, first_quant, .. } = walk;
+fn assemble(
+    file: &OnnxFile,
+    graph: &graph::Graph,
+    walk: Walk,
+    (input, shape): (TensorId, Vec<usize>),
+    end: End,
+) -> Imported {
+    let Walk { mut builder, notes, first_quant, input_channels_last, .. } = walk;
     names::assign(&mut builder);
     let tensor = &builder.tensors[end.codes.tensor.0];
     let last = builder.layers.iter().find(|l| l.output == end.codes.tensor).map_or("", |l| l.name.as_str());
@@ -310,6 +316,8 @@ fn assemble(file: &OnnxFile, graph: &graph::Graph, walk: Walk, input: TensorId, 
         tensors: builder.tensors,
         layers: builder.layers,
         input,
+        input_shape: shape,
+        input_channels_last,
         output: end.codes.tensor,
         output_name: graph.output.name.clone(),
         output_shape: end.shape,
