@@ -346,7 +346,16 @@ fn output_folder_that_cannot_be_written() {
         eprintln!("SKIPPED: a folder that cannot be written; permissions do not bind this user");
         return;
     }
-    says(place.refusal(&["-o", "locked/out"]), "");
+    // The path of the temporary folder stands in the message.
+    let path = place.path().canonicalize().unwrap().join("locked").display().to_string();
+    says(
+        place.refusal(&["-o", "locked/out"]).replace(&path, "locked"),
+        "
+snug::output::write
+
+  × cannot create a folder in locked: Permission denied (os error 13)
+  help: nothing was changed",
+    );
 }
 
 /// Calls a tensor by another name everywhere.

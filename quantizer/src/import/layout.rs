@@ -107,7 +107,10 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
     if !(own || function || declared || neutral) {
         // Where one channel or one place is left, the order is the same.
         return match signals[..] {
-            [signal] if alike(&signal.shape) || matches!(op, "Shape" | "Flatten" | "Reshape") => {
+            [signal]
+                if signal.padding.is_none()
+                    && (alike(&signal.shape) || matches!(op, "Shape" | "Flatten" | "Reshape")) =>
+            {
                 let plain =
                     Signal { shape: picked(&signal.shape, &to_last(rank)), channels_last: false, ..signal.clone() };
                 let inputs = replaced(inputs, |_, _| Ok(plain.clone()), |_, c| Ok(c.clone()))?;
@@ -239,6 +242,8 @@ fn replaced(
 
 /// Data of a channels-last operator that is declared as `[1, height, width, channels]`, channels first.
 fn first_of(signal: &Signal, pins: bool) -> Result<Signal, Refusal> {
+    // Zeros of a Pad are meant for the axes that were taken for height and width.
+    signal.unpadded()?;
     let shape = picked(&signal.shape, &to_first(signal.shape.len()));
     let scalar = signal.links.iter().all(|l| super::chain::blocks(std::slice::from_ref(l)) == 1);
     if alike(&shape) || (pins && scalar && signal.moves.is_empty() && !matches!(signal.origin, Origin::Accumulator(_)))
@@ -268,7 +273,7 @@ fn transpose(node: &NodeProto, signal: &Signal, pins: bool) -> Result<Option<Rew
         ));
     }
     // An order that stays the same is a change of shape, as ever.
-    if alike(&signal.shape) && order == to_last(rank) {
+    if alike(&signal.shape) && order == to_last(rank) && signal.padding.is_none() {
         return Ok(None);
     }
     if order == to_last(rank) {

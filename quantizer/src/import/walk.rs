@@ -246,6 +246,7 @@ impl<'a> Walk<'a> {
         }
         let signal = match op {
             "Shape" => {
+                signal.unpadded()?;
                 let dims = signal.shape.iter().map(|&d| d as i64).collect();
                 return Ok(Value::Constant(Arc::new(Constant::ints(vec![signal.shape.len()], dims, Vec::new()))));
             }
@@ -264,7 +265,10 @@ impl<'a> Walk<'a> {
                 signal.clone()
             }
             _ if RESHAPING.contains(&op) => {
-                signal.unpadded()?;
+                // A change of layout, which became an Identity, and the operators that do nothing carry a Pad's zeros on.
+                if !matches!(op, "Identity" | "Dropout") {
+                    signal.unpadded()?;
+                }
                 let shape = self.new_shape(node, signal, constants)?;
                 signal.reshaped(&node_name(node), shape)
             }
