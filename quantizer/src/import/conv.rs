@@ -154,7 +154,10 @@ pub fn grouping<'a>(
             true => {
                 format!("with weights {:?} and {channels} input channels it must be group = {meant}", weights.shape)
             }
-            false => format!("groups divide both: {} would be accepted", divisors(channels, *rows)),
+            false => format!(
+                "groups that divide both are {}; weights have the input channels of one group, here {each}",
+                divisors(channels, *rows)
+            ),
         };
         return Err(Refusal::new(reason, hint));
     }
