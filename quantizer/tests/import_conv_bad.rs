@@ -298,6 +298,15 @@ fn paddings_and_sizes_that_nothing_takes() {
         s.node("Resize", &["@", "", &scales], attributes);
         s
     };
+    // Scales of some axes alone, in any order.
+    let axes =
+        |given: &[i64]| vec![text_of("coordinate_transformation_mode", "half_pixel"), ints_attribute("axes", given)];
+    for (scales, given) in [(&[2., 3.][..], &[2, 3][..]), (&[3., 2.], &[-1, 2]), (&[1., 2., 3.], &[1, 2, 3])] {
+        assert_eq!(of(&resized(scales, axes(given))).unwrap().network.output_shape, [1, 3, 4, 6], "{given:?}");
+    }
+    for given in [&[2, 2][..], &[2], &[2, 4]] {
+        assert!(blocked(&resized(&[2., 3.], axes(given))).starts_with("node 'Resize_t3' (Resize): "), "{given:?}");
+    }
     let floor = || vec![text_of("coordinate_transformation_mode", "asymmetric"), text_of("nearest_mode", "floor")];
     assert_eq!(of(&resized(&[1., 1., 2., 3.], floor())).unwrap().network.output_shape, [1, 3, 4, 6]);
     let text = blocked(&resized(&[1., 1., 1.5, 2.], floor()));
