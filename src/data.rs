@@ -18,7 +18,7 @@ pub mod npz;
 pub mod select;
 pub mod table;
 
-pub use fit::Layout;
+pub use fit::{Layout, Wanted};
 pub use select::Selection;
 
 /// The elements of a data file, as they stand there.
@@ -162,8 +162,8 @@ pub enum DataError {
         found: Vec<usize>,
         /// The network's, without batch.
         wanted: Vec<usize>,
-        /// Whether it would fit with its channels last.
-        fits_channels_last: bool,
+        /// The layout in which it would fit.
+        layout: Option<Layout>,
     },
     /// Two files that belong together have different numbers of samples.
     #[error("{} has {found} samples, but {} has {expected}", path.display(), other.display())]

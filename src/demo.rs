@@ -18,7 +18,7 @@ use sim::{cycle, golden};
 use crate::Outcome;
 use crate::console::Console;
 use crate::data::labels::labels;
-use crate::data::{Layout, fit, read};
+use crate::data::{Wanted, fit, read};
 use crate::error::Error;
 use crate::folding::FoldingArgs;
 use crate::generate::vectors::Vectors;
@@ -139,7 +139,7 @@ impl Digits {
         let model = ModelArgs::of(path("digits.onnx")).open()?;
         let inputs = crate::inputs::InputArgs::all(path("test_inputs.npy")).read(&model, console)?;
         let file = path("brevitas_logits.npy");
-        let logits = fit::fit(&file, "output", read(&file)?, &[10], Layout::Nchw)?;
+        let logits = fit::fit(&file, "output", read(&file)?, Wanted::plain(&[10]), None)?;
         let labels = labels(&path("test_labels.npy"), 10)?;
         let logits = Array2::from_shape_fn((logits.count, 10), |(n, c)| logits.values.float(n * 10 + c));
         Ok(Digits { model, codes: inputs.codes, labels, logits })

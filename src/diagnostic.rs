@@ -13,7 +13,7 @@ use serde::Serialize;
 use sim::tools::ToolError;
 
 use crate::codes::CodeError;
-use crate::data::DataError;
+use crate::data::{DataError, Layout};
 use crate::error::{Error, ModelError};
 use crate::output_dir::OutputDirError;
 
@@ -296,8 +296,12 @@ fn data(error: &DataError) -> (&'static str, Option<String>) {
         DataError::Folder { .. } => ("data::folder", None),
         DataError::Malformed { .. } => ("data::malformed", None),
         DataError::Kind { .. } => ("data::kind", None),
-        DataError::Shape { fits_channels_last: true, .. } => {
-            ("data::shape", Some("it would fit with its channels last: --layout nhwc".to_owned()))
+        DataError::Shape { layout: Some(layout), .. } => {
+            let layout = match layout {
+                Layout::Nhwc => "last: --layout nhwc",
+                Layout::Nchw => "first: --layout nchw",
+            };
+            ("data::shape", Some(format!("it would fit with its channels {layout}")))
         }
         DataError::Shape { what, .. } => {
             ("data::shape", Some(format!("data have the {what}'s shape, with or without a batch dimension in front")))

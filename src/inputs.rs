@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use crate::codes;
 use crate::console::Console;
-use crate::data::{self, Layout, Samples, Selection, fit};
+use crate::data::{self, Layout, Samples, Selection, Wanted, fit};
 use crate::error::Error;
 use crate::model::Model;
 
@@ -16,9 +16,9 @@ pub struct InputArgs {
     /// Samples: .npy, IDX (.gz too), PNG file or folder, CSV
     #[arg(long, value_name = "FILE")]
     pub inputs: PathBuf,
-    /// Where the file keeps its channels
-    #[arg(long, value_enum, default_value = "nchw")]
-    pub layout: Layout,
+    /// Where the file keeps its channels (without it: where the model's ONNX file does)
+    #[arg(long, value_enum)]
+    pub layout: Option<Layout>,
     /// Use at most so many samples
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -44,7 +44,7 @@ pub struct Inputs {
 impl InputArgs {
     /// All samples of a file.
     pub fn all(inputs: PathBuf) -> Self {
-        InputArgs { inputs, layout: Layout::Nchw, limit: None, seed: None }
+        InputArgs { inputs, layout: None, limit: None, seed: None }
     }
 
     /// Reads the samples and brings them to the pins of `model`.
@@ -52,8 +52,8 @@ impl InputArgs {
     /// # Errors
     /// If they cannot be read, have another shape, or are no codes.
     pub fn read(&self, model: &Model, console: &Console) -> Result<Inputs, Error> {
-        let shape = &model.network.tensor(model.network.input).shape;
-        let samples = fit::fit(&self.inputs, "input", data::read(&self.inputs)?, shape, self.layout)?;
+        let wanted = Wanted::input(&model.network);
+        let samples = fit::fit(&self.inputs, "input", data::read(&self.inputs)?, wanted, self.layout)?;
         let available = samples.count;
         let indices = Selection { limit: self.limit, seed: self.seed }.indices(available);
         let samples = samples.take(&indices);

@@ -41,9 +41,9 @@ pub struct Args {
     /// Samples for methods that look at data (axe): .npy, IDX (.gz too), PNG file or folder, CSV
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Where the calibration file keeps its channels
-    #[arg(long, value_enum, default_value = "nchw")]
-    layout: Layout,
+    /// Where the calibration file keeps its channels (without it: where the model's ONNX file does)
+    #[arg(long, value_enum)]
+    layout: Option<Layout>,
     /// Calibrate with at most so many samples
     #[arg(long, value_name = "N", default_value_t = 1000)]
     limit: usize,

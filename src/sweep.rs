@@ -59,9 +59,9 @@ pub struct Args {
     /// Samples: .npy, IDX (.gz too), PNG file or folder, CSV
     #[arg(long, value_name = "FILE", required_unless_present = "train")]
     inputs: Option<PathBuf>,
-    /// Where the file keeps its channels
-    #[arg(long, value_enum, default_value = "nchw")]
-    layout: Layout,
+    /// Where the file keeps its channels (without it: where the model's ONNX file does)
+    #[arg(long, value_enum)]
+    layout: Option<Layout>,
     /// Use at most so many samples
     #[arg(long, value_name = "N")]
     limit: Option<usize>,

@@ -144,7 +144,7 @@ pub(crate) fn import_graph(file: &OnnxFile, options: &ImportOptions) -> Result<I
             walk.block(graph.output.name.clone(), "output", refusal);
             Err(blocked(walk.blockers))
         }
-        Ok((end, input)) => Ok(assemble(file, &graph, walk, input, end)),
+        Ok((end, input)) => Ok(assemble(file, &graph, walk, (input, shape), end)),
     }
 }
 
@@ -203,7 +203,10 @@ pub(crate) fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Resu
         }
         // Height and width may be others than in the file: a convolution takes any. What does not, says so.
         if full.iter().zip(&dims).skip(2).any(|(&g, d)| d.is_some_and(|d| d != g)) {
-            notes.push(format!("input '{input}' has shape {full:?}, as --input-shape says; the file has {declared:?}"));
+            notes.push(format!(
+                "input '{input}' has shape {full:?}, as --input-shape says; the file has {}",
+                error::declared_shape(&declared)
+            ));
         }
         dims = full.into_iter().map(Some).collect();
     }
@@ -214,16 +217,14 @@ pub(crate) fn input_shape(graph: &graph::Graph, options: &ImportOptions) -> Resu
         notes.push(format!("the batch dimension of input '{input}' ({size}) is read as 1"));
         dims[0] = Some(1);
     }
-    let example = || {
-        let sizes: Vec<String> = dims.iter().skip(1).map(|d| d.unwrap_or(32).to_string()).collect();
-        sizes.join(",")
-    };
-    let dynamic = |dimension| GraphProblem::Dynamic { input: input.clone(), dimension, example: example() };
-    let shape = dims
-        .iter()
-        .enumerate()
-        .map(|(dimension, d)| d.ok_or_else(|| dynamic(dimension)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let open: Vec<usize> = (0..dims.len()).filter(|&i| dims[i].is_none()).collect();
+    if !open.is_empty() {
+        let channels = graph.weights_channels(dims.len());
+        let size = |i: usize| dims[i].or(channels.filter(|c| c.0 == i).map(|c| c.1)).unwrap_or(32).to_string();
+        let sizes: Vec<String> = (usize::from(dims.len() > 1)..dims.len()).map(size).collect();
+        return Err(GraphProblem::Dynamic { input: input.clone(), dimensions: open, example: sizes.join(",") });
+    }
+    let shape: Vec<usize> = dims.into_iter().flatten().collect();
     let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
     if count.is_none_or(|n| n > MAX_INPUT) {
         return Err(GraphProblem::Huge { input: input.clone(), shape, max: MAX_INPUT });
@@ -298,8 +299,14 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     Ok(End { codes, shape: signal.shape.clone() })
 }
 
-fn assemble(file: &OnnxFile, graph: &graph::Graph, walk: Walk, input: TensorId, end: End) -> Imported {
-    let Walk { mut builder, notes, first_quant, .. } = walk;
+fn assemble(
+    file: &OnnxFile,
+    graph: &graph::Graph,
+    walk: Walk,
+    (input, shape): (TensorId, Vec<usize>),
+    end: End,
+) -> Imported {
+    let Walk { mut builder, notes, first_quant, input_channels_last, .. } = walk;
     names::assign(&mut builder);
     let tensor = &builder.tensors[end.codes.tensor.0];
     let last = builder.layers.iter().find(|l| l.output == end.codes.tensor).map_or("", |l| l.name.as_str());
@@ -310,6 +317,8 @@ fn assemble(file: &OnnxFile, graph: &graph::Graph, walk: Walk, input: TensorId, 
         tensors: builder.tensors,
         layers: builder.layers,
         input,
+        input_shape: shape,
+        input_channels_last,
         output: end.codes.tensor,
         output_name: graph.output.name.clone(),
         output_shape: end.shape,

@@ -31,6 +31,11 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// What the pins carry.
     pub input: TensorId,
+    /// The graph input's shape in the source file, batch dimension included (1).
+    pub input_shape: Vec<usize>,
+    /// Whether the file's input has its channels last: the pins' elements are then those of `input_shape` with the last
+    /// dimension in front of the places. Otherwise both orders are the same, whatever the shapes.
+    pub input_channels_last: bool,
     /// What leaves: final accumulators, or codes where the source ends with a quantizer.
     pub output: TensorId,
     /// The output's ONNX name, and shape without the batch dimension.

@@ -168,12 +168,15 @@ fn start(seed: u64, random: &mut Random, limits: Limits) -> Network {
 fn bare(seed: u64, shape: Vec<usize>, datatype: DataType) -> Network {
     let ranges = vec![datatype.range(); shape.first().copied().unwrap_or(0)];
     let scale = Some(vec![Scale { factor: 0.1, offset: 0.0 }]);
+    let input_shape = [&[1], &shape[..]].concat();
     Network {
         name: format!("random_{seed}"),
         source: Source { file: format!("random_{seed}.onnx"), sha256: format!("{seed:064x}") },
         tensors: vec![Tensor { name: "input".into(), shape, datatype, ranges, scale }],
         layers: Vec::new(),
         input: TensorId(0),
+        input_shape,
+        input_channels_last: false,
         output: TensorId(0),
         output_name: "output".into(),
         output_shape: Vec::new(),

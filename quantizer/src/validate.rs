@@ -23,6 +23,7 @@ impl Network {
         if check.ids() && check.tensors() {
             check.topology();
             check.layers();
+            check.input();
             check.output();
         }
         if check.found.is_empty() { Ok(()) } else { Err(check.found) }
@@ -181,6 +182,16 @@ impl Check<'_> {
             if let Err(what) = self::steps(steps, reached, output.datatype) {
                 self.found.push(Invalid::Steps { layer: layer.name.clone(), channel, what });
             }
+        }
+    }
+
+    fn input(&mut self) {
+        let Network { input_shape: shape, input, input_channels_last: last, .. } = self.network;
+        let tensor = self.network.tensor(*input);
+        if elements(shape) != elements(&tensor.shape) || (*last && shape.len() < 3) {
+            let order = if *last { ", channels last" } else { "" };
+            let what = format!("shape {shape:?} in the source{order}, {:?} here", tensor.shape);
+            self.found.push(Invalid::Input { what });
         }
     }
 

@@ -56,8 +56,17 @@ fn windows_that_do_not_fit() {
         after_conv(&[1, 2, 4, 6], [3, 2, 3, 3], vec![ints_attribute("dilations", &[2, 2])]),
         "node 'Conv_t2' (Conv): its window spans [5, 5], more than the padded image of [4, 6]"
     );
-    let text = after_conv(&[1, 2, 4, 6], [3, 2, 1, 1], vec![ints_attribute("pads", &[1, 0, 0, 0])]);
+    let mut s = images(&[1, 2, 4, 6]);
+    let pool = vec![ints_attribute("kernel_shape", &[1, 1]), ints_attribute("pads", &[1, 0, 0, 0])];
+    s.node("MaxPool", &["@"], pool);
+    conv(&mut s, [3, 2, 1, 1], vec![]);
+    let text = blocked(&s);
     assert!(text.contains("padding [1, 0], [0, 0] is not smaller than its window, which spans [1, 1]"), "{text}");
+    let both = vec![text_of("auto_pad", "SAME_UPPER"), ints_attribute("pads", &[1, 1, 1, 1])];
+    assert_eq!(
+        after_conv(&[1, 2, 4, 6], [3, 2, 3, 3], both),
+        "node 'Conv_t2' (Conv): it has both auto_pad 'SAME_UPPER' and pads [1, 1, 1, 1], which ONNX forbids"
+    );
     for (name, values, part) in [
         ("strides", &[0, 1][..], "its strides are [0, 1]"),
         ("strides", &[1], "its strides are [1]"),
@@ -94,11 +103,30 @@ fn groups_and_shapes_that_disagree() {
 }
 
 #[test]
-fn dynamic_heights_are_named() {
+fn dynamic_dimensions_are_named_and_the_channels_guessed() {
+    for (shape, reason) in [
+        (
+            [0, 3, 0, 0],
+            "dimensions 2 and 3 of input 'x' are dynamic; give the shape with --input-shape, for example --input-shape 3,32,32",
+        ),
+        (
+            [0, 0, 8, 8],
+            "dimension 1 of input 'x' is dynamic; give the shape with --input-shape, for example --input-shape 3,8,8",
+        ),
+        (
+            [0, 0, 0, 0],
+            "dimensions 1, 2 and 3 of input 'x' are dynamic; give the shape with --input-shape, for example --input-shape 3,32,32",
+        ),
+    ] {
+        let mut s = images(&shape);
+        conv(&mut s, [2, 3, 3, 3], vec![]);
+        let text = of(&s).unwrap_err().to_string();
+        assert!(text.ends_with(reason), "{text}");
+    }
     let mut s = images(&[0, 3, 0, 8]);
     conv(&mut s, [2, 3, 3, 3], vec![]);
     match of(&s) {
-        Err(e @ ImportError::Graph { problem: GraphProblem::Dynamic { dimension: 2, .. }, .. }) => {
+        Err(e @ ImportError::Graph { problem: GraphProblem::Dynamic { .. }, .. }) => {
             let text = e.to_string();
             let reason = "dimension 2 of input 'x' is dynamic; give the shape with --input-shape, for example --input-shape 3,32,8";
             assert!(text.ends_with(reason), "{text}");
@@ -253,8 +281,15 @@ fn paddings_and_sizes_that_nothing_takes() {
         blocked(&padded(vec![], &[0, 0, -1, 1, 0, 0, 1, 1])),
         "node 'Pad_t1' (Pad): it pads axis 2 of shape [1, 2, 4, 4] by -1"
     );
-    let text = blocked(&padded(vec![], &[0, 0, 3, 1, 0, 0, 1, 1]));
-    assert!(text.contains("with Pad 'Pad_t1' in front its padding is [3, 1], [1, 1]"), "{text}");
+    // A convolution takes any padding, see `import_pad.rs`; a pooling's windows touch the image.
+    assert_eq!(of(&padded(vec![], &[0, 0, 3, 1, 0, 0, 1, 1])).unwrap().network.output_shape, [1, 3, 6, 4]);
+    let mut s = images(&[1, 2, 4, 4]);
+    let pads = s.constant(ints("", &[8], &[0, 0, 2, 1, 0, 0, 1, 1]));
+    s.node("Pad", &["@", &pads], vec![]);
+    s.node("MaxPool", &["@"], vec![ints_attribute("kernel_shape", &[2, 2])]);
+    conv(&mut s, [3, 2, 1, 1], vec![]);
+    let text = blocked(&s);
+    assert!(text.contains("with Pad 'Pad_t1' in front its padding is [2, 1], [1, 1]"), "{text}");
 
     let resized = |scales: &[f32], attributes: Vec<AttributeProto>| {
         let mut s = images(&[1, 2, 4, 4]);
@@ -263,6 +298,15 @@ fn paddings_and_sizes_that_nothing_takes() {
         s.node("Resize", &["@", "", &scales], attributes);
         s
     };
+    // Scales of some axes alone, in any order.
+    let axes =
+        |given: &[i64]| vec![text_of("coordinate_transformation_mode", "half_pixel"), ints_attribute("axes", given)];
+    for (scales, given) in [(&[2., 3.][..], &[2, 3][..]), (&[3., 2.], &[-1, 2]), (&[1., 2., 3.], &[1, 2, 3])] {
+        assert_eq!(of(&resized(scales, axes(given))).unwrap().network.output_shape, [1, 3, 4, 6], "{given:?}");
+    }
+    for given in [&[2, 2][..], &[2], &[2, 4]] {
+        assert!(blocked(&resized(&[2., 3.], axes(given))).starts_with("node 'Resize_t3' (Resize): "), "{given:?}");
+    }
     let floor = || vec![text_of("coordinate_transformation_mode", "asymmetric"), text_of("nearest_mode", "floor")];
     assert_eq!(of(&resized(&[1., 1., 2., 3.], floor())).unwrap().network.output_shape, [1, 3, 4, 6]);
     let text = blocked(&resized(&[1., 1., 1.5, 2.], floor()));

@@ -58,7 +58,14 @@ fn readings(model: &Model, samples: &Samples) -> Vec<(Samples, Normalise, &'stat
             keep(),
             "layout: the expected values follow if rows and columns of the inputs are exchanged",
         ));
-        if c > 1 {
+        let first = |i: usize| i % c * (h * w) + i / c;
+        if c > 1 && model.network.input_channels_last {
+            readings.push((
+                permuted(samples, first),
+                keep(),
+                "layout: the expected values follow if the inputs have their channels first (--layout nchw)",
+            ));
+        } else if c > 1 {
             readings.push((
                 permuted(samples, last),
                 keep(),

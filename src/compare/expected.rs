@@ -7,7 +7,7 @@ use quantizer::network::{Network, Scale, TensorId};
 
 use super::order;
 use crate::console::Console;
-use crate::data::{self, Array, DataError, Layout, Samples, fit, npz};
+use crate::data::{self, Array, DataError, Samples, Wanted, fit, npz};
 use crate::error::Error;
 use crate::inputs::{InputArgs, Inputs};
 use crate::suggest::nearest;
@@ -67,7 +67,7 @@ pub fn read(
 ) -> Result<HashMap<TensorId, Expected>, Error> {
     let select = |name: &str, id: TensorId, what: &'static str, place: &Path, array: Array| {
         let tensor = network.tensor(id);
-        let samples = fit::fit(place, what, array, &tensor.shape, Layout::Nchw)?;
+        let samples = fit::fit(place, what, array, Wanted::plain(&tensor.shape), None)?;
         let samples = choose(place, args, inputs, samples)?;
         let scales = tensor.scale.clone().filter(|s| !s.is_empty() && s.iter().all(|s| s.factor != 0.0));
         let Some(scales) = scales else {

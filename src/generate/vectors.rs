@@ -6,7 +6,7 @@ use ndarray::Array2;
 use quantizer::network::Network;
 use sim::{cycle, golden};
 
-use crate::data::npy;
+use crate::data::{Wanted, npy};
 use crate::error::Error;
 use crate::output_dir::Files;
 
@@ -102,10 +102,13 @@ impl Vectors {
         hex("tb/stimulus.hex", &sent);
         hex("tb/expected.hex", &expected);
         files.insert("tb/testbench.v".to_owned(), testbench(dataflow, self.inputs.nrows())?.into_bytes());
-        let mut shape = vec![self.inputs.nrows()];
-        shape.extend(&network.tensor(network.input).shape);
-        files.insert("vectors/inputs.npy".to_owned(), npy_bytes(&shape, &self.inputs));
-        files.insert("vectors/outputs.npy".to_owned(), npy_bytes(self.expected.shape(), &self.expected));
+        // As the source file has its input: what simulate takes by default.
+        let wanted = Wanted::input(network);
+        let shape = [&[self.inputs.nrows()], wanted.shape].concat();
+        let inputs = wanted.file_order(self.inputs.iter().copied());
+        files.insert("vectors/inputs.npy".to_owned(), npy_bytes(&shape, &inputs));
+        let outputs: Vec<i64> = self.expected.iter().copied().collect();
+        files.insert("vectors/outputs.npy".to_owned(), npy_bytes(self.expected.shape(), &outputs));
         Ok(())
     }
 }
@@ -121,9 +124,9 @@ fn products(dataflow: &Dataflow) -> usize {
     dataflow.modules.iter().map(of).sum()
 }
 
-fn npy_bytes(shape: &[usize], values: &Array2<i64>) -> Vec<u8> {
+fn npy_bytes(shape: &[usize], values: &[i64]) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory does not fail.
-    let _ = npy::write(&mut bytes, shape, &values.iter().copied().collect::<Vec<i64>>());
+    let _ = npy::write(&mut bytes, shape, values);
     bytes
 }

@@ -8,7 +8,7 @@ use quantizer::onnx::file::{self, OnnxFile};
 use quantizer::rational::{Rational, to_f64};
 
 use crate::codes::Normalise;
-use crate::data::{self, Selection, Values, fit};
+use crate::data::{self, Selection, Values, Wanted, fit};
 use crate::error::Error;
 use crate::inputs::InputArgs;
 use crate::model::{Model, ModelArgs};
@@ -86,7 +86,7 @@ fn real_values(
     options: &ImportOptions,
     normalise: &Normalise,
 ) -> Result<Array2<f64>, Error> {
-    let samples = fit::fit(&args.inputs, "input", data::read(&args.inputs)?, shape, args.layout)?;
+    let samples = fit::fit(&args.inputs, "input", data::read(&args.inputs)?, Wanted::plain(shape), args.layout)?;
     let indices = Selection { limit: args.limit, seed: args.seed }.indices(samples.count);
     let samples = samples.take(&indices);
     // Integers are codes of a declared input, bytes of images are levels of 255 otherwise.

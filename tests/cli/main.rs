@@ -5,6 +5,7 @@
 mod compare;
 mod generate;
 mod inspect_check;
+mod layout;
 mod messages;
 mod prove;
 mod quantize;

@@ -91,6 +91,7 @@ fn some_network(seed: u64) -> Network {
 fn one_conv(weights: ndarray::Array2<i64>, window: Window, shape: [usize; 3], input: DataType) -> Network {
     let mut network = one_layer(ndarray::Array2::zeros((1, 1)), input);
     network.tensors[0].shape = shape.to_vec();
+    network.input_shape = [&[1], &shape[..]].concat();
     network.tensors[0].ranges = vec![input.range(); shape[0]];
     let op = Op::Conv(Conv { weights, weight_type: DataType::signed(8), groups: 1, window });
     network.tensors[1].shape = crate::shape::output_shape(&op, &[&shape]).unwrap();

@@ -39,15 +39,16 @@ pub fn apply(
     let attributes = Attributes::of(node);
     let padded = signal.padded_image()?;
     let (groups, kernel) = grouping(&attributes, &padded, constant)?;
-    let mut window = window::window(&attributes, kernel, &padded, Rounding::Down)?;
+    let mut window = window::anywhere(&attributes, kernel, &padded, Rounding::Down)?;
     let rows = constant.shape[0];
     let mut weights = read(constant, rows)?;
 
     let name = node_name(node);
     let (signal, zeros) = signal.without_padding();
     if let Some(zeros) = zeros {
-        window = zeros.joined(&window)?;
+        window = zeros.joined(&window);
     }
+    window = widened(window, kernel.len(), &mut weights)?;
     let image = signal.image()?;
     if let Some(id) = signal.tensor().filter(|_| signal.moves.is_empty()) {
         // Pins whose layout only this node tells: before thresholds are built on them.
@@ -76,6 +77,45 @@ pub fn apply(
         result = result.then(&name, &node.output[0], Function::Add(param), bias.sources.clone());
     }
     Ok(result)
+}
+
+/// Weights of a widened kernel: more are refused.
+const MAX_WIDENED: usize = 1 << 24;
+
+/// The same convolution with padding smaller than its window: zeros around the kernel, as many as it takes, let windows that
+/// would lie outside the image reach into it.
+///
+/// A zero behind the kernel makes the span larger and asks for as much padding at the end, one in front of it for as much at
+/// the beginning; the outputs stay where they are.
+///
+/// # Errors
+/// If the weights' type has no 0, or the kernel gets too large.
+fn widened(window: Window, axes: usize, weights: &mut Weights) -> Result<Window, Refusal> {
+    let (span, step) = (window.span(), window.dilation);
+    let missing = |pad: [usize; 2]| [0, 1].map(|a| if pad[a] < span[a] { 0 } else { (pad[a] - span[a]) / step[a] + 1 });
+    let (front, behind) = (missing(window.pad_end), missing(window.pad_begin));
+    if front == [0, 0] && behind == [0, 0] {
+        return Ok(window);
+    }
+    let kernel = [0, 1].map(|a| window.kernel[a] + front[a] + behind[a]);
+    let (rows, columns) = weights.codes.dim();
+    let area = |k: [usize; 2]| k[0].saturating_mul(k[1]);
+    let channels = columns / area(window.kernel).max(1);
+    let size = rows.saturating_mul(channels).saturating_mul(area(kernel));
+    if !weights.datatype.holds(0) || size > MAX_WIDENED {
+        let refusal = window::inside(&window, axes, None).err().map_or_else(String::new, |r| r.reason);
+        return Err(Refusal::new(refusal, "use less padding, and weights of a type that has 0"));
+    }
+    let mut codes = Array2::zeros((rows, channels * area(kernel)));
+    for ((row, column), &code) in weights.codes.indexed_iter() {
+        let (channel, place) = (column / area(window.kernel), column % area(window.kernel));
+        let (i, j) = (place / window.kernel[1] + front[0], place % window.kernel[1] + front[1]);
+        codes[[row, channel * area(kernel) + i * kernel[1] + j]] = code;
+    }
+    weights.codes = codes;
+    let sum = |pad: [usize; 2], zeros: [usize; 2]| [0, 1].map(|a| pad[a] + zeros[a] * step[a]);
+    let (pad_begin, pad_end) = (sum(window.pad_begin, front), sum(window.pad_end, behind));
+    Ok(Window { kernel, pad_begin, pad_end, ..window })
 }
 
 /// The number of groups and the kernel, checked against the shapes of image `[channels, ...]` and weights.
@@ -107,14 +147,38 @@ pub fn grouping<'a>(
         .filter(|&g| g > 0)
         .ok_or_else(|| Refusal::new(format!("it has {groups} groups"), "use at least 1"))?;
     if !channels.is_multiple_of(groups) || !rows.is_multiple_of(groups) {
-        return Err(disagree(format!(
-            "its {groups} groups do not divide {channels} input channels and {rows} output channels"
-        )));
+        let reason = format!("its {groups} groups do not divide {channels} input channels and {rows} output channels");
+        // The weights say how many input channels a group has.
+        let meant = channels / each;
+        let hint = match each * meant == channels && rows.is_multiple_of(meant) {
+            true => {
+                format!("with weights {:?} and {channels} input channels it must be group = {meant}", weights.shape)
+            }
+            false => format!(
+                "groups that divide both are {}; weights have the input channels of one group, here {each}",
+                divisors(channels, *rows)
+            ),
+        };
+        return Err(Refusal::new(reason, hint));
     }
     if each * groups != channels {
         return Err(disagree(format!("shapes disagree: {}, {groups} groups", shapes())));
     }
     Ok((groups, kernel))
+}
+
+/// The group numbers that channels and rows allow, in words.
+fn divisors(channels: usize, rows: usize) -> String {
+    let common = num_integer::gcd(channels, rows);
+    let mut all: Vec<usize> = (1..)
+        .take_while(|d| d * d <= common)
+        .filter(|&d| common.is_multiple_of(d))
+        .flat_map(|d| [d, common / d])
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    let list: Vec<String> = all.iter().map(usize::to_string).collect();
+    list.join(", ")
 }
 
 /// Weights `[rows, channels / groups * kernel]`.

@@ -108,13 +108,14 @@ pub enum GraphProblem {
     },
     /// The input's shape is unknown, or has a dimension that only the user knows.
     #[error(
-        "dimension {dimension} of input '{input}' is dynamic; give the shape with --input-shape, for example --input-shape {example}"
+        "{} of input '{input}' {} dynamic; give the shape with --input-shape, for example --input-shape {example}",
+        numbered(dimensions), if dimensions.len() == 1 { "is" } else { "are" }
     )]
     Dynamic {
         /// The input.
         input: String,
-        /// Index of the dimension, 0 being the batch.
-        dimension: usize,
+        /// Indices of the dimensions, 0 being the batch; at least one.
+        dimensions: Vec<usize>,
         /// A shape without the batch, with a size in the place of each unknown one.
         example: String,
     },
@@ -125,7 +126,11 @@ pub enum GraphProblem {
         input: String,
     },
     /// `--input-shape` contradicts the file.
-    #[error("the input shape given is {given:?}, but input '{input}' is {declared:?} (None = dynamic)")]
+    #[error(
+        "the input shape given is {given:?}, but input '{input}' is {} in the file{}",
+        declared_shape(declared),
+        unknown(declared)
+    )]
     ShapeGiven {
         /// The input.
         input: String,
@@ -144,6 +149,27 @@ pub enum GraphProblem {
         /// The limit.
         max: usize,
     },
+}
+
+fn numbered(dimensions: &[usize]) -> String {
+    match dimensions {
+        [one] => format!("dimension {one}"),
+        many => {
+            let (last, before) = many.split_last().map_or((0, &[][..]), |(l, b)| (*l, b));
+            let before: Vec<String> = before.iter().map(usize::to_string).collect();
+            format!("dimensions {} and {last}", before.join(", "))
+        }
+    }
+}
+
+/// A shape with `?` for every dynamic dimension: `[?, 3, ?, ?]`.
+pub fn declared_shape(shape: &[Option<usize>]) -> String {
+    let sizes: Vec<String> = shape.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    format!("[{}]", sizes.join(", "))
+}
+
+fn unknown(shape: &[Option<usize>]) -> &'static str {
+    if shape.contains(&None) { " (? takes any size)" } else { "" }
 }
 
 fn quoted(names: &[String]) -> String {

@@ -24,6 +24,41 @@ pub struct Graph<'a> {
     pub unused: usize,
 }
 
+impl Graph<'_> {
+    /// How many channels the first layer's weights ask for, and which dimension of an input of so many dimensions holds them: a guess
+    /// for messages, where the file leaves it open.
+    pub fn weights_channels(&self, rank: usize) -> Option<(usize, usize)> {
+        let layer = |n: &&&NodeProto| matches!(n.op_type.as_str(), "Conv" | "MatMul" | "Gemm");
+        let at = self.nodes.iter().position(|n| layer(&n))?;
+        let node = self.nodes[at];
+        // Through quantizers to the numbers themselves.
+        let (mut name, mut turned) = (node.input.get(1)?.as_str(), false);
+        let dims = loop {
+            if let Some(tensor) = self.initializers.get(name) {
+                break &tensor.dims;
+            }
+            // Nodes are in topological order, so that this ends.
+            let writer = self.nodes[..at].iter().find(|n| n.output.iter().any(|o| o == name))?;
+            turned ^= writer.op_type == "Transpose";
+            name = writer.input.first()?;
+        };
+        let size = |i: usize| dims.get(i).and_then(|&d| usize::try_from(d).ok()).filter(|&d| d > 0);
+        if node.op_type != "Conv" {
+            turned ^= Attributes::of(node).int("transB").unwrap_or(0) != 0;
+            return (rank <= 2 && dims.len() == 2).then(|| size(usize::from(turned))).flatten().map(|c| (rank - 1, c));
+        }
+        if dims.len() != rank || turned {
+            return None;
+        }
+        if !node.domain.is_empty() {
+            return size(rank - 1).map(|c| (rank - 1, c));
+        }
+        let groups = usize::try_from(Attributes::of(node).int("group").unwrap_or(1)).ok()?;
+        let last = self.nodes[..at].iter().any(|n| n.op_type == "Transpose");
+        size(1).and_then(|each| each.checked_mul(groups)).map(|c| (if last { rank - 1 } else { 1 }, c))
+    }
+}
+
 /// The node's name, or its first output's where it has none.
 pub fn node_name(node: &NodeProto) -> String {
     if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() }

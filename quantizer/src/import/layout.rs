@@ -31,6 +31,8 @@ pub struct Rewritten {
     pub channels_last: bool,
     /// Of a vector that the graph has channels last: how many channels.
     pub interleaved: Option<usize>,
+    /// Whether the graph's input, whose channels come last, is from here on read with its channels first.
+    pub pins_turned: bool,
 }
 
 /// The graph's input, and what elementwise functions make of it, as long as each has one reader.
@@ -105,12 +107,21 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
     if !(own || function || declared || neutral) {
         // Where one channel or one place is left, the order is the same.
         return match signals[..] {
-            [signal] if alike(&signal.shape) || matches!(op, "Shape" | "Flatten" | "Reshape") => {
+            [signal]
+                if signal.padding.is_none()
+                    && (alike(&signal.shape) || matches!(op, "Shape" | "Flatten" | "Reshape")) =>
+            {
                 let plain =
                     Signal { shape: picked(&signal.shape, &to_last(rank)), channels_last: false, ..signal.clone() };
                 let inputs = replaced(inputs, |_, _| Ok(plain.clone()), |_, c| Ok(c.clone()))?;
                 let interleaved = (!alike(&signal.shape)).then_some(signal.shape[1]);
-                Ok(Some(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved }))
+                Ok(Some(Rewritten {
+                    node: node.clone(),
+                    inputs,
+                    channels_last: false,
+                    interleaved,
+                    pins_turned: false,
+                }))
             }
             _ => Err(Refusal::new(
                 "it reads data whose channels come last",
@@ -147,8 +158,9 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
         }
         () => Ok(c.clone()),
     };
+    let pins_turned = own && !first.channels_last && !alike(&picked(&first.shape, &to_first(rank)));
     let inputs = replaced(inputs, data, constant)?;
-    Ok(Some(Rewritten { node, inputs, channels_last: true, interleaved: None }))
+    Ok(Some(Rewritten { node, inputs, channels_last: true, interleaved: None, pins_turned }))
 }
 
 /// A node that reads a vector which the graph has channels last: a layer's weights are put in the order of the integers, functions of
@@ -177,14 +189,26 @@ fn vector(
         };
         let plain = |_: usize, s: &Signal| Ok(Signal { interleaved: None, ..s.clone() });
         let inputs = replaced(inputs, plain, weights)?;
-        return Ok(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: None });
+        return Ok(Rewritten {
+            node: node.clone(),
+            inputs,
+            channels_last: false,
+            interleaved: None,
+            pins_turned: false,
+        });
     }
     let scalar = inputs.iter().flatten().all(|v| !matches!(v, Value::Constant(c) if c.len() > 1));
     let function = (elementwise::OPERATORS.contains(&op) || op == "Trunc") && scalar;
     let neutral = matches!(op, "Identity" | "Dropout" | "Cast" | "Flatten" | "Reshape" | "Shape");
     if signals.len() == 1 && (function || neutral) {
         let inputs = replaced(inputs, same, |_, c| Ok(c.clone()))?;
-        return Ok(Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: Some(channels) });
+        return Ok(Rewritten {
+            node: node.clone(),
+            inputs,
+            channels_last: false,
+            interleaved: Some(channels),
+            pins_turned: false,
+        });
     }
     Err(Refusal::new(
         "it reads an image whose channels come last as a vector",
@@ -218,6 +242,8 @@ fn replaced(
 
 /// Data of a channels-last operator that is declared as `[1, height, width, channels]`, channels first.
 fn first_of(signal: &Signal, pins: bool) -> Result<Signal, Refusal> {
+    // Zeros of a Pad are meant for the axes that were taken for height and width.
+    signal.unpadded()?;
     let shape = picked(&signal.shape, &to_first(signal.shape.len()));
     let scalar = signal.links.iter().all(|l| super::chain::blocks(std::slice::from_ref(l)) == 1);
     if alike(&shape) || (pins && scalar && signal.moves.is_empty() && !matches!(signal.origin, Origin::Accumulator(_)))
@@ -235,7 +261,7 @@ fn transpose(node: &NodeProto, signal: &Signal, pins: bool) -> Result<Option<Rew
         let node =
             NodeProto { op_type: "Identity".into(), domain: String::new(), attribute: Vec::new(), ..node.clone() };
         let inputs = vec![Some(Value::Signal(Arc::new(signal)))];
-        Some(Rewritten { node, inputs, channels_last, interleaved: None })
+        Some(Rewritten { node, inputs, channels_last, interleaved: None, pins_turned: false })
     };
     if signal.channels_last {
         if order == to_first(rank) {
@@ -247,7 +273,7 @@ fn transpose(node: &NodeProto, signal: &Signal, pins: bool) -> Result<Option<Rew
         ));
     }
     // An order that stays the same is a change of shape, as ever.
-    if alike(&signal.shape) && order == to_last(rank) {
+    if alike(&signal.shape) && order == to_last(rank) && signal.padding.is_none() {
         return Ok(None);
     }
     if order == to_last(rank) {
@@ -255,7 +281,8 @@ fn transpose(node: &NodeProto, signal: &Signal, pins: bool) -> Result<Option<Rew
     }
     let first = picked(&signal.shape, &to_first(rank));
     if order == to_first(rank) && pins && !alike(&first) {
-        return first_of(signal, pins).map(|s| identity(s, false));
+        let turned = |s| identity(s, false).map(|r| Rewritten { pins_turned: true, ..r });
+        return first_of(signal, pins).map(turned);
     }
     Ok(None)
 }

@@ -32,24 +32,11 @@ impl Padding {
         image.iter().enumerate().map(padded).collect()
     }
 
-    /// The window on the image without these zeros that reads what `window` reads on the image with them.
-    ///
-    /// # Errors
-    /// If some window would read zeros alone.
-    pub fn joined(&self, window: &Window) -> Result<Window, Refusal> {
-        let span = window.span();
+    /// The window on the image without these zeros that reads what `window` reads on the image with them. Its padding may
+    /// reach its span: see [`super::window::inside`].
+    pub fn joined(&self, window: &Window) -> Window {
         let sum = |a: [usize; 2], b: [usize; 2]| [a[0] + b[0], a[1] + b[1]];
-        let (begin, end) = (sum(window.pad_begin, self.begin), sum(window.pad_end, self.end));
-        if (0..2).any(|a| begin[a] >= span[a] || end[a] >= span[a]) {
-            return Err(Refusal::new(
-                format!(
-                    "with Pad '{}' in front its padding is {begin:?}, {end:?}, not smaller than its window, which spans {span:?}",
-                    self.node
-                ),
-                "windows that lie outside the image altogether are not supported",
-            ));
-        }
-        Ok(Window { pad_begin: begin, pad_end: end, ..*window })
+        Window { pad_begin: sum(window.pad_begin, self.begin), pad_end: sum(window.pad_end, self.end), ..*window }
     }
 }
 

@@ -42,7 +42,8 @@ pub fn apply(
             let (signal, zeros) = signal.without_padding();
             if let Some(zeros) = zeros {
                 zeros_do_not_win(builder, &signal, &zeros)?;
-                window = zeros.joined(&window)?;
+                window = zeros.joined(&window);
+                window::inside(&window, image.len() - 1, Some(&zeros.node))?;
             }
             moves::append(builder, &signal, node, Move::MaxPool(window))
         }
@@ -122,7 +123,11 @@ fn sum(
     let name = node_name(node);
     let (signal, zeros) = signal.without_padding();
     let (own, window) = match zeros {
-        Some(zeros) => (signal.image()?, zeros.joined(&window)?),
+        Some(zeros) => {
+            let joined = zeros.joined(&window);
+            window::inside(&joined, image.len() - 1, Some(&zeros.node))?;
+            (signal.image()?, joined)
+        }
         None => (image.to_vec(), window),
     };
     let mut input = codes(builder, &signal, &name, true)?;

@@ -7,6 +7,7 @@ use super::fold;
 use super::graph::Attributes;
 use super::moves::{self, Move};
 use super::real::Real;
+use super::shape;
 use super::signal::Signal;
 use crate::onnx::proto::NodeProto;
 use crate::shape::MAX_WINDOW;
@@ -31,8 +32,9 @@ pub fn apply(
     if mode != "nearest" {
         return Err(Refusal::new(format!("its mode '{mode}' is not supported"), "use nearest"));
     }
-    if attributes.ints("axes").is_some_and(|a| !a.is_empty()) {
-        return Err(Refusal::new("its attribute 'axes' is not supported", "give a scale for every axis"));
+    if let Some(policy) = attributes.text("keep_aspect_ratio_policy").filter(|p| !matches!(p.as_str(), "" | "stretch"))
+    {
+        return Err(Refusal::new(format!("its keep_aspect_ratio_policy '{policy}' is not supported"), "use stretch"));
     }
     let factors = factors(node, &attributes, signal, constants)?;
     if node.op_type == "Resize" && factors.iter().any(|&f| f > 1) {
@@ -55,18 +57,30 @@ fn factors(
     signal: &Signal,
     constants: &[Option<&Constant>],
 ) -> Result<Vec<usize>, Refusal> {
-    let shape = &signal.shape;
+    let own = &signal.shape;
     let input = |i: usize| constants.get(i).copied().flatten().filter(|c| c.len() > 0);
+    // The axes that scales and sizes are given for, from operator set 18 on: those left out keep their sizes.
+    let axes = attributes.ints("axes").filter(|a| !a.is_empty());
+    let axes = axes.map(|a| a.iter().map(|&a| shape::axis(a, signal.shape.len())).collect::<Result<Vec<_>, _>>());
+    let axes = axes.transpose()?.unwrap_or_else(|| (0..signal.shape.len()).collect());
+    let spread = |given: Vec<usize>| -> Option<Vec<usize>> {
+        let mut all = vec![1; signal.shape.len()];
+        axes.iter().zip(&given).for_each(|(&axis, &factor)| all[axis] = factor);
+        let mut distinct = axes.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        (given.len() == axes.len() && distinct.len() == axes.len()).then_some(all)
+    };
     let whole = |given: Vec<Real>| -> Option<Vec<usize>> {
         let factors: Vec<usize> = given
             .iter()
             .filter_map(|s| s.as_rational().filter(|r| r.is_integer()))
             .filter_map(|r| usize::try_from(r.to_integer()).ok().filter(|f| (1..=MAX_WINDOW).contains(f)))
             .collect();
-        (factors.len() == given.len() && factors.len() == shape.len()).then_some(factors)
+        (factors.len() == given.len()).then_some(factors).and_then(spread)
     };
     let refused = |given: String| {
-        Refusal::new(format!("it resizes shape {shape:?} by {given}"), "use whole factors of at least 1, one per axis")
+        Refusal::new(format!("it resizes shape {own:?} by {given}"), "use whole factors of at least 1, one per axis")
     };
     // Scales are input 2 of Resize from operator set 11 on, input 1 before and of Upsample, and an attribute of Upsample 7.
     let old = node.op_type == "Upsample" || (node.input.len() == 2 && constants.len() == 2);
@@ -87,9 +101,10 @@ fn factors(
     let factor = |(&size, &own): (&i64, &usize)| {
         usize::try_from(size).ok().filter(|&s| s > 0 && own > 0 && s.is_multiple_of(own)).map(|s| s / own)
     };
-    let factors: Option<Vec<usize>> = sizes.iter().zip(shape).map(factor).collect();
+    let factors: Option<Vec<usize>> = sizes.iter().zip(axes.iter().map(|&a| &own[a])).map(factor).collect();
     factors
-        .filter(|f| f.len() == shape.len() && sizes.len() == shape.len() && f.iter().all(|&f| f <= MAX_WINDOW))
+        .filter(|f| f.len() == sizes.len() && f.iter().all(|&f| f <= MAX_WINDOW))
+        .and_then(spread)
         .ok_or_else(|| refused(format!("sizes {sizes:?}")))
 }
 

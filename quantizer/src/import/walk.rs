@@ -64,6 +64,8 @@ pub struct Walk<'a> {
     pub first_quant: Option<FirstQuant>,
     /// The pins' tensor, once it is known.
     pub input: Option<TensorId>,
+    /// Whether the file's input has its channels last, which the pins take first.
+    pub input_channels_last: bool,
 }
 
 /// Operators that keep the order of the classes.
@@ -91,6 +93,7 @@ impl<'a> Walk<'a> {
             notes: Vec::new(),
             first_quant: None,
             input: pins,
+            input_channels_last: false,
         }
     }
 
@@ -172,10 +175,9 @@ impl<'a> Walk<'a> {
         let Some(rewritten) = layout::rewrite(node, &inputs, pins)? else { return self.dispatch(node, &inputs) };
         if let (Some(Some(Value::Signal(before))), Some(Some(Value::Signal(now)))) =
             (inputs.first(), rewritten.inputs.first())
-            && pins
-            && !before.channels_last
-            && before.shape != now.shape
+            && rewritten.pins_turned
         {
+            self.input_channels_last = true;
             self.notes.push(format!(
                 "the file's input {:?} has its channels last; the pins take {:?}, channels first",
                 before.shape, now.shape
@@ -244,6 +246,7 @@ impl<'a> Walk<'a> {
         }
         let signal = match op {
             "Shape" => {
+                signal.unpadded()?;
                 let dims = signal.shape.iter().map(|&d| d as i64).collect();
                 return Ok(Value::Constant(Arc::new(Constant::ints(vec![signal.shape.len()], dims, Vec::new()))));
             }
@@ -262,7 +265,10 @@ impl<'a> Walk<'a> {
                 signal.clone()
             }
             _ if RESHAPING.contains(&op) => {
-                signal.unpadded()?;
+                // A change of layout, which became an Identity, and the operators that do nothing carry a Pad's zeros on.
+                if !matches!(op, "Identity" | "Dropout") {
+                    signal.unpadded()?;
+                }
                 let shape = self.new_shape(node, signal, constants)?;
                 signal.reshaped(&node_name(node), shape)
             }

@@ -17,8 +17,47 @@ pub enum Rounding {
 /// The window of a node on an image of this shape (without batch); `kernel` has one number per spatial axis.
 ///
 /// # Errors
-/// If an attribute is out of range, `auto_pad` is unknown, or the window is larger than the padded image.
+/// If an attribute is out of range, `auto_pad` is unknown, the window is larger than the padded image, or some window
+/// lies outside the image altogether.
 pub fn window(
+    attributes: &Attributes,
+    kernel: &[usize],
+    shape: &[usize],
+    rounding: Rounding,
+) -> Result<Window, Refusal> {
+    let window = anywhere(attributes, kernel, shape, rounding)?;
+    inside(&window, kernel.len(), None)?;
+    Ok(window)
+}
+
+/// Refuses windows that lie outside the image altogether, which have no meaning to a pooling; `pad` is a Pad that has enlarged
+/// the padding, `axes` the number of spatial axes in the file.
+///
+/// # Errors
+/// If the padding reaches the window's span.
+pub fn inside(window: &Window, axes: usize, pad: Option<&str>) -> Result<(), Refusal> {
+    let (span, begin, end) = (window.span(), window.pad_begin, window.pad_end);
+    if (0..2).all(|a| begin[a] < span[a] && end[a] < span[a]) {
+        return Ok(());
+    }
+    let [begin, end, span] = [&begin, &end, &span].map(|pair| &pair[2 - axes.clamp(1, 2)..]);
+    let reason = match pad {
+        Some(pad) => format!(
+            "with Pad '{pad}' in front its padding is {begin:?}, {end:?}, not smaller than its window, which spans {span:?}"
+        ),
+        None => format!("its padding {begin:?}, {end:?} is not smaller than its window, which spans {span:?}"),
+    };
+    Err(Refusal::new(
+        reason,
+        "a pooling's windows may not lie outside the image altogether: pad less, or put a depthwise 1 x 1 Conv of weight 1 and a Quant between",
+    ))
+}
+
+/// [`window`], whose padding may reach the window's span.
+///
+/// # Errors
+/// As [`window`] otherwise.
+pub fn anywhere(
     attributes: &Attributes,
     kernel: &[usize],
     shape: &[usize],
@@ -36,6 +75,15 @@ pub fn window(
     let dilations = positive(attributes, "dilations", axes)?;
     let span = |a: usize| (kernel[a] - 1).saturating_mul(dilations[a]).saturating_add(1);
     let (mut begin, mut end) = pads(attributes, axes)?;
+    if let Some(auto_pad) = attributes.text("auto_pad").filter(|a| !matches!(a.as_str(), "" | "NOTSET"))
+        && begin.iter().chain(&end).any(|&p| p > 0)
+    {
+        let given = attributes.ints("pads").unwrap_or_default();
+        return Err(Refusal::new(
+            format!("it has both auto_pad '{auto_pad}' and pads {given:?}, which ONNX forbids"),
+            "use auto_pad NOTSET with the pads, or take them out",
+        ));
+    }
     match attributes.text("auto_pad").as_deref() {
         None | Some("" | "NOTSET") => {}
         Some("VALID") => (begin, end) = (vec![0; axes], vec![0; axes]),
@@ -55,15 +103,6 @@ pub fn window(
         }
     }
     for a in 0..axes {
-        if begin[a] >= span(a) || end[a] >= span(a) {
-            return Err(Refusal::new(
-                format!(
-                    "its padding {begin:?}, {end:?} is not smaller than its window, which spans {:?}",
-                    spans(&span, axes)
-                ),
-                "windows that lie outside the image altogether are not supported",
-            ));
-        }
         let padded = size[a].saturating_add(begin[a] + end[a]);
         let Some(free) = padded.checked_sub(span(a)) else {
             return Err(Refusal::new(

@@ -32,7 +32,12 @@ pub(super) struct Graph {
     notes: Vec<String>,
     tensors: Vec<Edge>,
     layers: Vec<Node>,
-    /// Optional, so that a network without one has the bytes that it always had.
+    /// The input's shape in the source file, where it is not that of the pins with a batch of 1. Optional as what follows is, so that
+    /// a network without one has the bytes that it always had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input_shape: Option<Vec<usize>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    input_channels_last: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_quant: Option<Input>,
 }
@@ -71,6 +76,12 @@ enum Kind {
     Concat {},
     Upsample { factor: [usize; 2] },
     DepthToSpace(DepthToSpace),
+}
+
+/// The shape of a tensor with a batch of 1; that of one that does not exist is for the validation to refuse.
+fn with_batch(tensors: &[Tensor], id: TensorId) -> Vec<usize> {
+    let shape = tensors.get(id.0).map_or(&[][..], |t| &t.shape[..]);
+    [&[1], shape].concat()
 }
 
 impl Graph {
@@ -128,6 +139,10 @@ impl Graph {
             notes: network.notes.clone(),
             tensors,
             layers,
+            input_shape: Some(&network.input_shape)
+                .filter(|s| **s != with_batch(&network.tensors, network.input))
+                .cloned(),
+            input_channels_last: network.input_channels_last,
             first_quant: first_quant.map(Input::of),
         };
         (graph, entries)
@@ -139,7 +154,7 @@ impl Graph {
             let Edge { name, shape, datatype, scale } = edge;
             Ok(Tensor { name, shape, datatype, ranges: ranges(i, entries)?, scale })
         });
-        let tensors = tensors.collect::<Result<_, StoreError>>()?;
+        let tensors = tensors.collect::<Result<Vec<_>, StoreError>>()?;
         let layers = self.layers.into_iter().enumerate().map(|(i, layer)| {
             let Node { name, node, inputs, output, op } = layer;
             let op = match op {
@@ -162,7 +177,10 @@ impl Graph {
             Ok(Layer { name, node, op, inputs, output })
         });
         let layers = layers.collect::<Result<_, StoreError>>()?;
+        let input_shape = self.input_shape.unwrap_or_else(|| with_batch(&tensors, self.input));
         let network = Network {
+            input_shape,
+            input_channels_last: self.input_channels_last,
             name: self.name,
             source: self.source,
             tensors,

@@ -171,6 +171,12 @@ pub enum Invalid {
         /// What is wrong.
         what: String,
     },
+    /// The input's description does not fit the input tensor.
+    #[error("the input: {what}")]
+    Input {
+        /// What is wrong.
+        what: String,
+    },
     /// The output's description does not fit the output tensor.
     #[error("the output: {what}")]
     Output {

@@ -130,6 +130,12 @@ fn layers_that_break_their_promise() {
 }
 
 #[test]
+fn inputs_that_break_their_promise() {
+    breaks(|n| n.input_shape.push(2), |e| matches!(e, Invalid::Input { .. }));
+    breaks(|n| n.input_channels_last = true, |e| matches!(e, Invalid::Input { .. }));
+}
+
+#[test]
 fn outputs_that_break_their_promise() {
     breaks(|n| n.output_shape = vec![1, 4], |e| matches!(e, Invalid::Output { .. }));
     let grid =

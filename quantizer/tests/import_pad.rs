@@ -1,0 +1,146 @@
+//! Padding that reaches a convolution's window, and zeros of a Pad behind a change of layout.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::PathBuf;
+
+use quantizer::import::{ImportError, ImportOptions, Imported, import_file, verify};
+use quantizer::network::{Conv, Op};
+use quantizer::onnx::build::{encode, int, ints, ints_attribute, node};
+use quantizer::onnx::file;
+use quantizer::onnx::sequence::{QuantSpec, Sequence};
+
+fn import(s: &Sequence) -> Result<Imported, ImportError> {
+    let file = file::decode(&encode(&s.model(&[1, 1])), "test.onnx".into(), PathBuf::new())?;
+    import_file(&file, &ImportOptions::default())
+}
+
+fn checked(s: &Sequence) -> Imported {
+    let imported = import(s).unwrap();
+    assert_eq!(imported.network.validate(), Ok(()));
+    assert_eq!(verify(&imported).total().deviations, 0);
+    imported
+}
+
+fn convolutions(imported: &Imported) -> Vec<Conv> {
+    let of = |op: &Op| if let Op::Conv(conv) = op { Some(conv.clone()) } else { None };
+    imported.network.layers.iter().filter_map(|l| of(&l.op)).collect()
+}
+
+/// A quantized input, and a Pad of so much above, left, below and right.
+fn padded(shape: &[i64], pads: [i64; 4]) -> Sequence {
+    let mut s = Sequence::new(shape);
+    s.quant(QuantSpec::new(3, false, &1.0));
+    pad(&mut s, pads);
+    s
+}
+
+fn pad(s: &mut Sequence, [up, left, down, right]: [i64; 4]) {
+    let pads = s.constant(ints("", &[8], &[0, 0, up, left, 0, 0, down, right]));
+    s.node("Pad", &["@", &pads], vec![]);
+}
+
+/// Element (i, j) of the only channel that the convolution makes of `image`, by the definition: padding first, then the window.
+fn output(conv: &Conv, image: &[[i64; 4]; 3], i: usize, j: usize) -> i64 {
+    let w = conv.window;
+    let mut sum = 0;
+    for k in 0..w.kernel[0] {
+        for l in 0..w.kernel[1] {
+            let at = |o: usize, n: usize, a: usize| (o * w.stride[a] + n * w.dilation[a]).checked_sub(w.pad_begin[a]);
+            let pixel = at(i, k, 0).and_then(|y| image.get(y)).zip(at(j, l, 1)).and_then(|(row, x)| row.get(x));
+            sum += conv.weights[[0, k * w.kernel[1] + l]] * pixel.copied().unwrap_or(0);
+        }
+    }
+    sum
+}
+
+#[test]
+fn padding_that_reaches_the_window_widens_the_kernel() {
+    let image = [[1, 2, 3, 4], [5, 6, 7, 1], [2, 3, 4, 5]];
+    for (pads, kernel, dilation, stride) in [
+        ([1, 1, 1, 1], 1, 1, 1),
+        ([3, 0, 2, 1], 1, 1, 2),
+        ([4, 3, 5, 2], 2, 1, 1),
+        ([4, 5, 0, 6], 2, 2, 1),
+        ([0, 7, 3, 3], 2, 3, 2),
+    ] {
+        let mut s = padded(&[1, 1, 3, 4], pads);
+        let values: Vec<f32> = (0..kernel * kernel).map(|n| [3.0, -2.0, 1.0, -4.0][n]).collect();
+        let w = s.weights(&[1, 1, kernel as i64, kernel as i64], &values, QuantSpec::new(3, true, &1.0));
+        let (two, of) = (|n: i64| [n, n], ints_attribute);
+        s.node("Conv", &["@", &w], vec![of("dilations", &two(dilation)), of("strides", &two(stride)), int("group", 1)]);
+        let imported = checked(&s);
+        let [conv] = &convolutions(&imported)[..] else { panic!("one convolution") };
+        let (span, window) = (conv.window.span(), conv.window);
+        assert!((0..2).all(|a| window.pad_begin[a] < span[a] && window.pad_end[a] < span[a]), "{window:?}");
+        // The enlarged image, and the kernel as the file has it.
+        let [up, left, down, right] = pads.map(|p| p as usize);
+        let pixel = |y: usize, x: usize| {
+            let row = y.checked_sub(up).and_then(|y| image.get(y));
+            row.zip(x.checked_sub(left)).and_then(|(row, x)| row.get(x)).copied().unwrap_or(0)
+        };
+        let (dilation, stride) = (dilation as usize, stride as usize);
+        let places = |size: usize| (size - (kernel - 1) * dilation - 1) / stride + 1;
+        let [h, w] = [places(3 + up + down), places(4 + left + right)];
+        assert_eq!(imported.network.tensor(imported.network.output).shape, [1, h, w], "{pads:?}");
+        for (i, j) in (0..h).flat_map(|i| (0..w).map(move |j| (i, j))) {
+            let taps = (0..kernel * kernel).map(|n| (n, n / kernel, n % kernel));
+            let expected: i64 = taps
+                .map(|(n, k, l)| values[n] as i64 * pixel(i * stride + k * dilation, j * stride + l * dilation))
+                .sum();
+            assert_eq!(output(conv, &image, i, j), expected, "{pads:?} at {i}, {j}");
+        }
+    }
+}
+
+#[test]
+fn a_pad_behind_a_convolution_of_weight_1_is_taken_anywhere() {
+    // The way out that the refusal names.
+    let network = |way_out: bool| {
+        let mut s = padded(&[1, 1, 3, 4], [1, 1, 1, 1]);
+        if way_out {
+            let one = s.weights(&[1, 1, 1, 1], &[1.0], QuantSpec::new(2, true, &1.0));
+            s.node("Conv", &["@", &one], vec![]);
+            s.quant(QuantSpec::new(3, false, &1.0));
+        }
+        s.node("Flatten", &["@"], vec![]);
+        s.matmul(&[30, 1], &[1.0; 30], QuantSpec::new(2, true, &1.0));
+        s
+    };
+    let text = import(&network(false)).unwrap_err().to_string();
+    assert!(text.contains("node 'Flatten_t2' (Flatten): it reads what Pad 'Pad_t1' has enlarged"), "{text}");
+    checked(&network(true));
+}
+
+#[test]
+fn a_change_of_layout_carries_the_zeros_of_a_pad() {
+    for channels in [1, 2] {
+        let (mut s, each) = (padded(&[1, channels, 3, 4], [1, 2, 0, 1]), channels as usize);
+        s.node("Transpose", &["@"], vec![ints_attribute("perm", &[0, 2, 3, 1])]);
+        s.quant(QuantSpec::new(2, false, &1.0));
+        let values: Vec<f32> = (0..4 * each).map(|n| (n % 4) as f32 - 2.0).collect();
+        let last = s.weights(&[1, 2, 2, channels], &values, QuantSpec::new(3, true, &1.0));
+        let data = s.last().to_owned();
+        let mut conv = node("Conv", &[&data, &last], "y", vec![ints_attribute("kernel_shape", &[2, 2])]);
+        conv.domain = "qonnx.custom_op.channels_last".into();
+        s.push(conv);
+        s.node("Transpose", &["@"], vec![ints_attribute("perm", &[0, 3, 1, 2])]);
+
+        let mut plain = padded(&[1, channels, 3, 4], [1, 2, 0, 1]);
+        plain.quant(QuantSpec::new(2, false, &1.0));
+        let first: Vec<f32> = (0..4 * each).map(|n| values[n % 4 * each + n / 4]).collect();
+        let first = plain.weights(&[1, channels, 2, 2], &first, QuantSpec::new(3, true, &1.0));
+        plain.node("Conv", &["@", &first], vec![]);
+        let [ours, theirs] = [checked(&s), checked(&plain)];
+        assert_eq!(convolutions(&ours), convolutions(&theirs));
+        assert_eq!(ours.network.tensor(ours.network.output).shape, [1, 3, 6]);
+    }
+    // Zeros that were put around other axes than height and width.
+    let mut s = padded(&[1, 3, 4, 1], [1, 0, 1, 0]);
+    let last = s.weights(&[1, 2, 2, 1], &[1.0; 4], QuantSpec::new(3, true, &1.0));
+    let data = s.last().to_owned();
+    let mut conv = node("Conv", &[&data, &last], "y", vec![ints_attribute("kernel_shape", &[2, 2])]);
+    conv.domain = "qonnx.custom_op.channels_last".into();
+    s.push(conv);
+    let text = import(&s).unwrap_err().to_string();
+    assert!(text.contains("it reads what Pad 'Pad_t1' has enlarged"), "{text}");
+}

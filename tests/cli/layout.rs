@@ -1,0 +1,100 @@
+//! Data in the shape that the ONNX file gives its input: channels last, reshaped.
+
+use quantizer::onnx::build::{encode, ints, ints_attribute, node};
+use quantizer::onnx::sequence::{QuantSpec, Sequence};
+
+use super::tool::Place;
+
+/// Weight (row, i, j, channel) of the channels-last network: 2 x 2 x 2 x 3.
+fn weight(n: usize) -> i64 {
+    (n * n + n / 5) as i64 % 4 - 2
+}
+
+/// A convolution on a cube of 3 rows, 3 columns and 3 channels, channels last, and a layer that tells its 8 outputs apart.
+fn cube(place: &Place) {
+    let mut s = Sequence::new(&[1, 3, 3, 3]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let values: Vec<f32> = (0..24).map(|n| weight(n) as f32).collect();
+    let weights = s.weights(&[2, 2, 2, 3], &values, QuantSpec::new(3, true, &1.0));
+    let data = s.last().to_owned();
+    let mut conv = node("Conv", &[&data, &weights], "conv", vec![ints_attribute("kernel_shape", &[2, 2])]);
+    conv.domain = "qonnx.custom_op.channels_last".into();
+    s.push(conv);
+    s.quant(QuantSpec::new(10, true, &1.0));
+    s.node("Flatten", &["@"], vec![]);
+    let each: Vec<f32> = (0..16).map(|n| (n / 2 + n % 2 * (n / 4)) as f32).collect();
+    s.matmul(&[8, 2], &each, QuantSpec::new(5, true, &1.0));
+    place.write("cube.onnx", encode(&s.model(&[1, 2])));
+}
+
+/// What the file means, of an input (row, column, channel).
+fn meaning(x: &[i64]) -> Vec<i64> {
+    let at = |i: usize, j: usize, r: usize| -> i64 {
+        let taps = (0..12).map(|t| (t, i + t / 6, j + t / 3 % 2, t % 3));
+        taps.map(|(t, y, x_, c)| weight(r * 12 + t) * x[y * 9 + x_ * 3 + c]).sum()
+    };
+    let vector: Vec<i64> = (0..8).map(|n| at(n / 4, n / 2 % 2, n % 2)).collect();
+    let each = |n: usize| (n / 2 + n % 2 * (n / 4)) as i64;
+    (0..2).map(|o| (0..8).map(|k| vector[k] * each(k * 2 + o)).sum()).collect()
+}
+
+#[test]
+fn a_cube_with_channels_last_is_read_as_the_file_has_it() {
+    let place = Place::new();
+    cube(&place);
+    let frames: Vec<i64> = (0..54).map(|n| (n * n + 3 * n / 2) % 16).collect();
+    place.npy("x.npy", &[2, 3, 3, 3], &frames);
+    let outputs = |model: &str, more: &str| {
+        let done = place.snug(&format!("simulate {model} --inputs x.npy --raw --outputs y.npy {more}"));
+        assert_eq!(done.code, 0, "{done:?}");
+        place.read_npy::<i64>("y.npy").1
+    };
+    let expected: Vec<i64> = frames.chunks(27).flat_map(meaning).collect();
+    assert_eq!(outputs("cube.onnx", ""), expected);
+    assert_eq!(outputs("cube.onnx", "--layout nhwc"), expected);
+    let first: Vec<i64> =
+        frames.chunks(27).flat_map(|x| meaning(&(0..27).map(|i| x[i % 3 * 9 + i / 3]).collect::<Vec<_>>())).collect();
+    assert_ne!(first, expected);
+    assert_eq!(outputs("cube.onnx", "--layout nchw"), first);
+
+    // A stored network and a generated folder remember it, and the folder's own vectors are in that order.
+    assert_eq!(place.snug("quantize cube.onnx --method exact -o cube.safetensors").code, 0);
+    assert_eq!(outputs("cube.safetensors", ""), expected);
+    assert_eq!(place.snug("generate cube.onnx -o out").code, 0);
+    assert_eq!(outputs("out", ""), expected);
+    let done = place.snug("simulate out --inputs out/vectors/inputs.npy --raw --outputs z.npy");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(place.read_npy::<i64>("z.npy").1, place.read_npy::<i64>("out/vectors/outputs.npy").1);
+}
+
+#[test]
+fn a_reshaped_input_is_read_in_the_shape_before_it() {
+    let place = Place::new();
+    let mut s = Sequence::new(&[1, 2, 3, 4]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let shape = s.constant(ints("", &[3], &[1, 2, 12]));
+    s.node("Reshape", &["@", &shape], vec![]);
+    let values: Vec<f32> = (0..6).map(|n| (n % 4) as f32 - 2.0).collect();
+    let weights = s.weights(&[1, 2, 3], &values, QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    place.write("net.onnx", encode(&s.model(&[1, 1, 10])));
+    let x: Vec<i64> = (0..24).map(|n| n * 7 % 16).collect();
+    let expected: Vec<i64> =
+        (0..10).map(|o| (0..6).map(|n| (n as i64 % 4 - 2) * x[n / 3 * 12 + o + n % 3]).sum()).collect();
+    // The file's shape, with and without batch; the pins' is in the same order.
+    for shape in [&[1, 2, 3, 4][..], &[2, 3, 4], &[1, 2, 12]] {
+        place.npy("x.npy", shape, &x);
+        let done = place.snug("simulate net.onnx --inputs x.npy --raw --outputs y.npy");
+        assert_eq!(done.code, 0, "{done:?}");
+        assert_eq!(place.read_npy::<i64>("y.npy").1, expected, "{shape:?}");
+    }
+    place.npy("x.npy", &[1, 3, 4, 2], &x);
+    place.refuses(
+        "simulate net.onnx --inputs x.npy",
+        "
+snug::data::shape
+
+  × x.npy: shape [1, 3, 4, 2] does not fit the network's input, [2, 3, 4]
+  help: it would fit with its channels last: --layout nhwc",
+    );
+}
