@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use generator::dataflow::{Dataflow, Kind, MatrixVector};
+use generator::dataflow::{Dataflow, Encoding, Kind, MatrixVector, mask};
 use generator::emit::verilog;
 use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower};
+use quantizer::datatype::Signedness;
 use quantizer::testing::{Limits, network};
 use sim::prove::{Options, Report, Verdict, prove};
 use sim::tools::{Found, Tool, find};
@@ -133,8 +134,10 @@ fn mistakes_are_refuted() {
     // The ROM of a design with one weight larger by one, the claims of the design as it is.
     let larger = changed(&design, index, |u| {
         let pe = &mut u.pes[0];
-        let room = |(lane, &w): &(usize, &i64)| w >= 0 && w < pe.weight_encodings[*lane].range().hi;
-        let (lane, _) = pe.weights[0].iter().enumerate().find(room).expect("a weight that can be larger");
+        // Below the largest that its wires carry.
+        let most = |e: Encoding| e.decode(mask(e.bits) >> u32::from(e.sign == Signedness::Signed));
+        let room = |&lane: &usize| (0..most(pe.weight_encodings[lane])).contains(&pe.weights[0][lane]);
+        let lane = (0..pe.weights[0].len()).find(room).expect("a weight that can be larger");
         pe.weights[0][lane] += 1;
     });
     let rom = |design: &Dataflow| {

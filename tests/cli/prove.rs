@@ -37,6 +37,9 @@ fn hide(place: &Place) {
     fs::write(path, certificate.to_string()).unwrap();
 }
 
+/// What is done to a text.
+type Edit<'a> = &'a dyn Fn(&str) -> String;
+
 #[test]
 fn a_proof_and_what_it_does_not_believe() {
     let Some(place) = generated() else { return };
@@ -55,7 +58,7 @@ fn a_proof_and_what_it_does_not_believe() {
 
     let element = rtl(&place, "MatMul_0_pe0");
     let text = fs::read_to_string(&element).unwrap();
-    let edits: [(&str, &dyn Fn(&str) -> String); 3] = [
+    let edits: [(&str, Edit); 3] = [
         ("a claim left out", &|t| t.replacen("    assert property (sum_exact);\n", "", 1)),
         ("an assumption more", &|t| t.replacen("`ifdef FORMAL\n", "`ifdef FORMAL\n    assume property (x != 1);\n", 1)),
         ("a comment", &|t| t.replacen("// ", "//  ", 1)),
