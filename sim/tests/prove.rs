@@ -134,16 +134,19 @@ fn mistakes_are_refuted() {
     // The ROM of a design with one weight larger by one, the claims of the design as it is.
     let larger = changed(&design, index, |u| {
         let pe = &mut u.pes[0];
-        // Below the largest that its wires carry.
+        // One that is below the largest that its wires carry, of any fold.
         let most = |e: Encoding| e.decode(mask(e.bits) >> u32::from(e.sign == Signedness::Signed));
-        let room = |&lane: &usize| (0..most(pe.weight_encodings[lane])).contains(&pe.weights[0][lane]);
-        let lane = (0..pe.weights[0].len()).find(room).expect("a weight that can be larger");
-        pe.weights[0][lane] += 1;
+        let most: Vec<i64> = pe.weight_encodings.iter().map(|&e| most(e)).collect();
+        let all = pe.weights.iter_mut().flat_map(|fold| fold.iter_mut().zip(&most));
+        let (weight, _) =
+            all.into_iter().find(|(w, most)| **w >= 0 && **w < **most).expect("a weight that can be larger");
+        *weight += 1;
     });
     let rom = |design: &Dataflow| {
         let files = verilog(design, &[]).unwrap();
         let text = &files.iter().find(|f| f.name == format!("{element}.v")).unwrap().text;
-        text.lines().find(|l| l.contains("'d0: weights = ")).unwrap().to_owned()
+        let (_, rest) = text.split_once("'d0: weights = ").unwrap();
+        rest.split_once("default").unwrap().0.to_owned()
     };
     let (from, to) = (rom(&design), rom(&larger));
     assert_ne!(from, to);
