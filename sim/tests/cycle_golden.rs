@@ -42,7 +42,7 @@ fn random_networks_agree() {
 fn the_interval_is_the_slowest_module() {
     for seed in 0..60u64 {
         let network = network(seed, Limits { layers: 3, width: 24, bits: 4 });
-        let x = inputs(&network, seed, 12);
+        let x = inputs(&network, seed, 60);
         for interval in [2, 9, 40, 200] {
             let options = LowerOptions { folding: FoldingRequest::Interval(interval), ..LowerOptions::default() };
             let dataflow = lower(&network, &options).unwrap();
