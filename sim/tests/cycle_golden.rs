@@ -40,12 +40,16 @@ fn random_networks_agree() {
 
 #[test]
 fn the_interval_is_the_slowest_module() {
+    let (mut designs, mut waits) = (0, Vec::new());
     for seed in 0..60u64 {
         let network = network(seed, Limits { layers: 3, width: 24, bits: 4 });
         let x = inputs(&network, seed, 60);
         for interval in [2, 9, 40, 200] {
             let options = LowerOptions { folding: FoldingRequest::Interval(interval), ..LowerOptions::default() };
-            let dataflow = lower(&network, &options).unwrap();
+            let mut dataflow = lower(&network, &options).unwrap();
+            let slowest = dataflow.interval();
+            sim::fifo::size(&mut dataflow).unwrap();
+            designs += 1;
             let run = cycle::run(&dataflow, x.view(), &cycle::Options::default()).unwrap();
             let modules: Vec<String> = dataflow
                 .modules
@@ -63,11 +67,19 @@ fn the_interval_is_the_slowest_module() {
                     )
                 })
                 .collect();
-            assert_eq!(
-                run.interval(&dataflow),
-                Some(dataflow.interval()),
-                "seed {seed}, interval {interval}: {modules:#?}"
-            );
+            let found = run.interval(&dataflow).unwrap();
+            if let Some(sustained) = dataflow.sustained {
+                assert!(
+                    (slowest + 1..=sustained).contains(&found),
+                    "seed {seed}, interval {interval}: {found} {modules:#?}"
+                );
+                waits.push((seed, interval, slowest, sustained));
+                continue;
+            }
+            assert_eq!(found, slowest, "seed {seed}, interval {interval}: {modules:#?}");
         }
     }
+    // Some wait for what comes evenly, and say so.
+    eprintln!("slower than their slowest module: {waits:?} of {designs}");
+    assert!(waits.len() * 50 < designs, "{waits:?} of {designs}");
 }
