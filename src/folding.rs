@@ -127,6 +127,20 @@ impl FoldingArgs {
         Ok(self.target_interval.map(Goal::Interval).or(self.max_luts.map(Goal::Luts)))
     }
 
+    /// The same with another interval to reach.
+    pub fn with_target(&self, cycles: u64) -> Self {
+        FoldingArgs {
+            folding: None,
+            target_interval: Some(cycles),
+            target_fps: None,
+            max_luts: None,
+            backend: self.backend.clone(),
+            accumulator_width: self.accumulator_width.clone(),
+            weight_memory: self.weight_memory.clone(),
+            clock_mhz: self.clock_mhz.clone(),
+        }
+    }
+
     /// The most cycles that a frame may take, if a rate is asked for.
     ///
     /// # Errors

@@ -101,6 +101,9 @@ struct Layer {
     cycles: u64,
 }
 
+/// Targets that are tried one after the other, each faster than the one before.
+const RETRIES: usize = 8;
+
 /// A network made ready to be printed.
 pub struct Design {
     /// PE and SIMD of every layer.
@@ -123,7 +126,31 @@ impl Design {
     /// # Errors
     /// If the folding does not fit or the generator refuses the network.
     pub fn of(model: &Model, folding: &FoldingArgs, top: Option<&str>, output: Output) -> Result<Self, Error> {
-        Self::folded(model, &folding.request(model, output)?, folding, top, output)
+        let Some(most) = folding.most_cycles()? else {
+            return Self::folded(model, &folding.request(model, output)?, folding, top, output);
+        };
+        // Frames may come more slowly than the slowest module alone would let them: then it has to be faster than what was asked for.
+        let mut target = most;
+        for _ in 0..RETRIES {
+            let request = folding.with_target(target).request(model, output)?;
+            let design = Self::folded(model, &request, folding, top, output)?;
+            let interval = design.dataflow.interval();
+            if interval <= most {
+                return Ok(design);
+            }
+            // In proportion, and at least by one; nothing is below 1.
+            target = (u128::from(target) * u128::from(most) / u128::from(interval))
+                .try_into()
+                .unwrap_or(1)
+                .min(target.saturating_sub(1))
+                .max(1);
+        }
+        Err(Error::Usage {
+            message: format!(
+                "no folding was found whose frames come at most {most} cycles apart, neighbours' waiting included"
+            ),
+            help: Some("ask for a lower rate, or give the folding".to_owned()),
+        })
     }
 
     /// The same with a folding that is known; of `folding` only the back-end and the accumulators are looked at.
@@ -149,16 +176,6 @@ impl Design {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
-        if let (Some(sustained), Some(most)) = (dataflow.sustained, folding.most_cycles()?)
-            && sustained > most
-        {
-            return Err(Error::Usage {
-                message: format!(
-                    "a frame takes {sustained} cycles, not {most}: a module that takes its input in bursts waits for beats that come evenly"
-                ),
-                help: Some("ask for a somewhat higher rate, or give the folding".to_owned()),
-            });
-        }
         Ok(Design {
             folding: resolve(&model.network, request)?.layers,
             backend,

