@@ -305,9 +305,7 @@ fn text(r: &Report) -> String {
         r.interval
     ));
     if let Some(alone) = r.slowest_module {
-        lines.push(format!(
-            "            {alone} by the slowest module alone; another takes its input in bursts and waits for beats that come evenly"
-        ));
+        lines.push(format!("            {alone} by the slowest module alone: its neighbours wait for each other"));
     }
     lines.push(format!("latency     {latency}"));
     lines.push(format!("rate        {:.0} frames/s at {} MHz (--clock-mhz)", r.frames_per_second, r.clock_mhz));

@@ -154,7 +154,8 @@ pub fn kept(dir: &Path, files: &Files) -> Option<Proof> {
     let list = std::str::from_utf8(files.get("files.f")?).ok()?;
     let text = |name: &str| String::from_utf8(files.get(name)?.clone()).ok();
     let texts = list.lines().map(|name| Some((name.to_owned(), text(name)?))).collect::<Option<_>>()?;
-    let DataflowFile { dataflow } = serde_json::from_slice(files.get(crate::folding::DATAFLOW)?).ok()?;
+    let DataflowFile::<serde_json::Value> { dataflow } =
+        serde_json::from_slice(files.get(crate::folding::DATAFLOW)?).ok()?;
     let witnesses = prove::cover::witnesses(&dataflow).ok()?;
     let found = prove::kept(&yosys, &texts, &witnesses, &work);
     (!found.is_empty()).then(|| proof(&found, &yosys.banner))
@@ -181,16 +182,16 @@ pub fn proof(modules: &[Option<Module>], tool: &str) -> Proof {
     Proof { tool: tool.to_owned(), claim, modules: modules.iter().flatten().map(verdict).collect() }
 }
 
-/// What is needed of `dataflow.json`.
+/// `dataflow.json`, of whose dataflow `T` reads what is needed.
 #[derive(serde::Deserialize)]
-struct DataflowFile {
-    dataflow: serde_json::Value,
+struct DataflowFile<T> {
+    dataflow: T,
 }
 
 /// Inputs that take each processing element to the ends of its accumulator.
 fn witnesses(dir: &Path) -> Result<std::collections::BTreeMap<String, prove::cover::Witness>, Error> {
     let path = dir.join(crate::folding::DATAFLOW);
-    let DataflowFile { dataflow } = crate::files::read_json(&path)?;
+    let DataflowFile::<serde_json::Value> { dataflow } = crate::files::read_json(&path)?;
     prove::cover::witnesses(&dataflow)
         .map_err(|e| crate::data::DataError::Malformed { path, reason: e.to_string() }.into())
 }

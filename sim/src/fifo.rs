@@ -1,17 +1,20 @@
 //! How deep the queues of forks must be: branches of different latency meet again at a join, and the faster one waits in
 //! its queue.
 //!
-//! First the dataflow runs with queues without bounds, its source slowed down to the interval, for twice as many frames as are under way
-//! at once and some more: no frame may be later than those before it (else frames come in more slowly, until none is), and how full a queue gets is what its branches need. With these depths the same run must
-//! be the same, cycle by cycle: no queue is ever full, so that what is periodic without bounds is periodic with them, for ever
-//! (handshakes do not depend on data). A last run, its source not slowed down, must not deadlock, and no frame may leave later.
+//! First the dataflow runs with queues without bounds, its source slowed down to the interval (or to more, until no frame is later than
+//! those before it), for twice as many frames as are under way at once and some more: how full a queue gets is what its branches
+//! need. With these depths the same run must be the same, cycle by cycle: no queue is ever full, so that what is periodic without
+//! bounds is periodic with them, for ever (handshakes do not depend on data). A last run, its source not slowed down, must not deadlock,
+//! and no frame may leave later.
+//!
+//! That last run also shows the interval. It can be longer than the slowest module's, where neighbours wait for each other.
 
 use ndarray::Array2;
 use thiserror::Error;
 
 use generator::dataflow::{Dataflow, Kind};
 
-use crate::cycle::{self, CycleError, Options};
+use crate::cycle::{self, CycleError, Options, Run};
 
 /// Why no depths were found.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,56 +47,65 @@ pub enum FifoError {
 }
 
 /// Sets the depth of every fork's queues in `dataflow` to what its branches need, and [`Dataflow::sustained`] where frames come more
-/// slowly than its slowest module alone would let them: where a module that takes its input in bursts is fed evenly, and has no room
-/// for what it does not take yet.
+/// slowly than its slowest module alone would let them.
 ///
 /// # Errors
 /// See [`FifoError`]; a deadlock is one.
 pub fn size(dataflow: &mut Dataflow) -> Result<(), FifoError> {
-    let tokens = Options { values: false, ..Options::default() };
-    let run = |d: &Dataflow, frames: usize, options: &Options| cycle::run(d, inputs(d, frames).view(), options);
+    dataflow.sustained = None;
     let formula = dataflow.interval();
-    // Frames that fill it, and all that are run. Short frames may come in bursts: of those some more are looked at.
-    let frames_of = |latency: u64, interval: u64| {
-        let under_way = usize::try_from(latency.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
-        let looked_at = (LOOKED_AT / interval.max(1)).clamp(2, 24) as usize;
-        (under_way, under_way.saturating_mul(2).saturating_add(looked_at))
+    let (ends, under_way) = if dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
+        forks(dataflow, formula)?
+    } else {
+        let (frames, under_way) = frames(run(dataflow, 1, None)?.cycles, formula);
+        (run(dataflow, frames, None)?.frame_ends(dataflow), under_way)
     };
-    if !dataflow.modules.iter().any(|m| matches!(m.kind, Kind::Fork(_))) {
-        let (under_way, frames) = frames_of(run(dataflow, 1, &tokens)?.cycles, formula);
-        let ends = run(dataflow, frames, &tokens)?.frame_ends(dataflow);
-        dataflow.sustained = longer(&ends, under_way, formula);
-        return Ok(());
-    }
+    dataflow.sustained = longer(&ends, under_way, formula);
+    Ok(())
+}
+
+/// Sets the depths of forks' queues; when the frames of the last run end, and how many fill the hardware.
+fn forks(dataflow: &mut Dataflow, formula: u64) -> Result<(Vec<u64>, usize), FifoError> {
     let mut unbounded = dataflow.clone();
     set(&mut unbounded, |_| [usize::MAX; 2]);
     let mut interval = formula;
-    let (paced, under_way, frames, free, ends) = loop {
-        let paced = Options { pace: Some(interval), ..tokens };
-        let (under_way, frames) = frames_of(run(&unbounded, 1, &paced)?.cycles, interval);
-        let free = run(&unbounded, frames, &paced)?;
+    loop {
+        let (frames, under_way) = frames(run(&unbounded, 1, Some(interval))?.cycles, interval);
+        let free = run(&unbounded, frames, Some(interval))?;
         let ends = free.frame_ends(dataflow);
-        let Some(found) = longer(&ends, under_way, interval) else { break (paced, under_way, frames, free, ends) };
-        if interval > formula.saturating_mul(MOST) {
-            return Err(FifoError::Unsteady { found, interval });
+        if let Some(found) = longer(&ends, under_way, interval) {
+            if interval > formula.saturating_mul(MOST) {
+                return Err(FifoError::Unsteady { found, interval });
+            }
+            interval = found;
+            continue;
         }
-        interval = found;
-    };
-    // One place more than is ever used: a queue that fills up refuses the next beat before it knows whether one leaves. At least two: one
-    // place passes a beat every other cycle only.
-    set(dataflow, |m| free.forks[m].map(|used| (used + 1).max(2)));
-    for (options, exact) in [(&paced, true), (&tokens, false)] {
-        let bounded = run(dataflow, frames, options)?.frame_ends(dataflow);
-        let late = |(b, u): &(&u64, &u64)| if exact { b != u } else { b > u };
-        if let Some((frame, (&bounded, &unbounded))) =
-            bounded.iter().zip(&ends).enumerate().find(|(_, pair)| late(pair))
-        {
-            return Err(FifoError::Slower { frame, bounded, unbounded });
-        }
-        // Of the last run, whose source waits for nothing.
-        dataflow.sustained = longer(&bounded, under_way, formula);
+        // One place more than is ever used: a queue that fills up refuses the next beat before it knows whether one leaves. At least two:
+        // one place passes a beat every other cycle only.
+        set(dataflow, |m| free.forks[m].map(|used| (used + 1).max(2)));
+        let bounded = |pace: Option<u64>, late: fn(&u64, &u64) -> bool| {
+            let found = run(dataflow, frames, pace)?.frame_ends(dataflow);
+            match (0..frames).find(|&n| late(&found[n], &ends[n])) {
+                Some(frame) => Err(FifoError::Slower { frame, bounded: found[frame], unbounded: ends[frame] }),
+                None => Ok(found),
+            }
+        };
+        bounded(Some(interval), u64::ne)?;
+        return Ok((bounded(None, u64::gt)?, under_way));
     }
-    Ok(())
+}
+
+/// Handshakes alone of so many frames, their source slowed down to `pace` cycles a frame.
+fn run(dataflow: &Dataflow, frames: usize, pace: Option<u64>) -> Result<Run, CycleError> {
+    let options = Options { values: false, pace, ..Options::default() };
+    cycle::run(dataflow, inputs(dataflow, frames).view(), &options)
+}
+
+/// Frames to be run, and how many of them fill the hardware. Short frames may come in bursts: of those some more are looked at.
+fn frames(latency: u64, interval: u64) -> (usize, usize) {
+    let under_way = usize::try_from(latency.div_ceil(interval.max(1))).unwrap_or(usize::MAX);
+    let looked_at = (LOOKED_AT / interval.max(1)).clamp(2, 24) as usize;
+    (under_way.saturating_mul(2).saturating_add(looked_at), under_way)
 }
 
 /// Whether frames, once `under_way` of them fill the hardware, get later and later against one every `interval` cycles; then the cycles that they

@@ -8,15 +8,11 @@ use quantizer::certificate::Certificate;
 use serde::Deserialize;
 use sim::prove::intervals;
 
+use super::DataflowFile;
 use crate::error::Error;
 use crate::files::read_json;
 
 /// What is needed of `dataflow.json`.
-#[derive(Deserialize)]
-struct DataflowFile {
-    dataflow: Dataflow,
-}
-
 #[derive(Deserialize)]
 struct Dataflow {
     top: String,
@@ -67,7 +63,7 @@ pub fn origin(dir: &Path) -> Result<String, Error> {
 /// If a file cannot be read.
 pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
     let certificate: Certificate = read_json(&dir.join("certificate.json"))?;
-    let DataflowFile { dataflow } = read_json(&dir.join("dataflow.json"))?;
+    let DataflowFile::<Dataflow> { dataflow } = read_json(&dir.join("dataflow.json"))?;
     let stored = dir.join(crate::model::STORED);
     let network = quantizer::store::load(&stored).map_err(|source| Error::Store { path: stored.clone(), source })?;
     let derived = quantizer::certificate::verify(&network, &certificate)

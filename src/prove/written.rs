@@ -9,6 +9,7 @@ use std::path::Path;
 use generator::dataflow::Output;
 use serde::Deserialize;
 
+use super::DataflowFile;
 use crate::error::Error;
 use crate::files::{read_json, read_text};
 use crate::folding::{DATAFLOW, FoldingArgs};
@@ -16,11 +17,6 @@ use crate::generate::{Design, folder};
 use crate::model::ModelArgs;
 
 /// What is needed of `dataflow.json`; the rest is read by the folding's options, which keep those of a generated folder.
-#[derive(Deserialize)]
-struct DataflowFile {
-    dataflow: Dataflow,
-}
-
 #[derive(Deserialize)]
 struct Dataflow {
     top: String,
@@ -33,7 +29,7 @@ struct Dataflow {
 /// # Errors
 /// If the folder cannot be read, or its network cannot be generated.
 pub fn differences(dir: &Path, listed: &BTreeSet<&str>) -> Result<Vec<String>, Error> {
-    let DataflowFile { dataflow } = read_json(&dir.join(DATAFLOW))?;
+    let DataflowFile::<Dataflow> { dataflow } = read_json(&dir.join(DATAFLOW))?;
     let model = ModelArgs::of(dir.to_path_buf()).open()?;
     let design = Design::of(&model, &FoldingArgs::default(), Some(&dataflow.top), dataflow.output)?;
     let written: BTreeMap<String, String> = folder::verilog(&model.network, &design.dataflow)?.into_iter().collect();

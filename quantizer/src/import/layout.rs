@@ -35,6 +35,13 @@ pub struct Rewritten {
     pub pins_turned: bool,
 }
 
+impl Rewritten {
+    /// A node that stays as it is, with other inputs.
+    fn plain(node: &NodeProto, inputs: Vec<Option<Value>>) -> Self {
+        Rewritten { node: node.clone(), inputs, channels_last: false, interleaved: None, pins_turned: false }
+    }
+}
+
 /// The graph's input, and what elementwise functions make of it, as long as each has one reader.
 pub fn pins_alone<'a>(graph: &Graph<'a>) -> HashSet<&'a str> {
     let readers = |name: &str| -> Vec<&'a NodeProto> {
@@ -115,13 +122,7 @@ pub fn rewrite(node: &NodeProto, inputs: &[Option<Value>], pins: bool) -> Result
                     Signal { shape: picked(&signal.shape, &to_last(rank)), channels_last: false, ..signal.clone() };
                 let inputs = replaced(inputs, |_, _| Ok(plain.clone()), |_, c| Ok(c.clone()))?;
                 let interleaved = (!alike(&signal.shape)).then_some(signal.shape[1]);
-                Ok(Some(Rewritten {
-                    node: node.clone(),
-                    inputs,
-                    channels_last: false,
-                    interleaved,
-                    pins_turned: false,
-                }))
+                Ok(Some(Rewritten { interleaved, ..Rewritten::plain(node, inputs) }))
             }
             _ => Err(Refusal::new(
                 "it reads data whose channels come last",
@@ -189,26 +190,14 @@ fn vector(
         };
         let plain = |_: usize, s: &Signal| Ok(Signal { interleaved: None, ..s.clone() });
         let inputs = replaced(inputs, plain, weights)?;
-        return Ok(Rewritten {
-            node: node.clone(),
-            inputs,
-            channels_last: false,
-            interleaved: None,
-            pins_turned: false,
-        });
+        return Ok(Rewritten::plain(node, inputs));
     }
     let scalar = inputs.iter().flatten().all(|v| !matches!(v, Value::Constant(c) if c.len() > 1));
     let function = (elementwise::OPERATORS.contains(&op) || op == "Trunc") && scalar;
     let neutral = matches!(op, "Identity" | "Dropout" | "Cast" | "Flatten" | "Reshape" | "Shape");
     if signals.len() == 1 && (function || neutral) {
         let inputs = replaced(inputs, same, |_, c| Ok(c.clone()))?;
-        return Ok(Rewritten {
-            node: node.clone(),
-            inputs,
-            channels_last: false,
-            interleaved: Some(channels),
-            pins_turned: false,
-        });
+        return Ok(Rewritten { interleaved: Some(channels), ..Rewritten::plain(node, inputs) });
     }
     Err(Refusal::new(
         "it reads an image whose channels come last as a vector",

@@ -59,16 +59,17 @@ pub(super) fn replay(
 }
 
 /// The testbench keeps its own time, and is compiled for one short run.
-const VERILATOR: [&str; 7] = ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-o", "replay", "--top-module replay"];
+const VERILATOR: [&str; 8] =
+    ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-o", "replay", "--top-module", "replay"];
 
-const ICARUS: [&str; 2] = ["-g2005", "-s replay"];
+const ICARUS: [&str; 3] = ["-g2005", "-s", "replay"];
 
 /// What Verilator's program prints; none without Verilator.
 fn verilator(folder: &Path, name: &str) -> Option<String> {
     let tool = tools::find(Tool::Verilator).ok()?;
     let objects = tempfile::tempdir().ok()?;
     let source = std::path::absolute(folder.join(format!("{name}.v"))).ok()?;
-    let compile = tool.command().args(VERILATOR.iter().flat_map(|a| a.split(' '))).args(["--Mdir", "obj"]);
+    let compile = tool.command().args(VERILATOR).args(["--Mdir", "obj"]);
     let quick = ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"];
     compile.args(quick).arg(source).folder(objects.path()).timeout(LIMIT).output().ok()?;
     let program = objects.path().join("obj").join("replay");
@@ -79,7 +80,7 @@ fn verilator(folder: &Path, name: &str) -> Option<String> {
 fn icarus(folder: &Path, name: &str) -> Option<String> {
     let (iverilog, vvp) = (tools::find(Tool::Iverilog).ok()?, tools::find(Tool::Vvp).ok()?);
     let (source, program) = (format!("{name}.v"), format!("{name}.vvp"));
-    let compile = iverilog.command().args(ICARUS.iter().flat_map(|a| a.split(' '))).args(["-o", &program, &source]);
+    let compile = iverilog.command().args(ICARUS).args(["-o", &program, &source]);
     compile.folder(folder).timeout(LIMIT).output().ok()?;
     Some(vvp.command().args(["-n", &program]).folder(folder).timeout(LIMIT).output().ok()?.stdout)
 }
