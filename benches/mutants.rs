@@ -43,7 +43,7 @@ const DRAWN: [(&str, usize); 9] = [
 ];
 const SEED: u32 = 20_26;
 /// Limits on a proof by induction, a search for a run, a simulation, and a proof of equivalence.
-const PROOF: Duration = Duration::from_secs(60);
+const PROOF: Duration = Duration::from_secs(180);
 const SEARCH: Duration = Duration::from_secs(20);
 /// A search where the testbench has failed already: to tell, not to decide.
 const SHORT_SEARCH: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ enum Proof {
     Refuted,
     /// Induction fails, and no run was looked for long enough: `snug prove` says *unknown*.
     Unproved,
-    /// The time was up before the induction was decided.
+    /// The time was up before the induction was decided: neither caught nor proved.
     Stopped,
     /// Every claim still holds.
     Proved,
@@ -76,7 +76,7 @@ struct Mutant {
     proof: Proof,
     /// Whether the testbench fails.
     simulation: bool,
-    /// Whether it behaves as the original, where neither caught it.
+    /// Whether it was shown to behave as the original, where neither caught it.
     equivalent: Option<bool>,
     seconds: f64,
 }
@@ -144,6 +144,7 @@ fn main() {
                         if mutant.simulation { ", simulation fails" } else { "" },
                         match mutant.equivalent {
                             Some(true) => ", equivalent",
+                            Some(false) if mutant.proof == Proof::Stopped => ", UNDECIDED",
                             Some(false) => ", SURVIVES",
                             None => "",
                         },
@@ -212,7 +213,7 @@ impl Bench {
         let log = log.unwrap_or_default();
         let limit = if simulation { SHORT_SEARCH } else { SEARCH };
         let refuted = |log: &str| log.contains("model found for base case: FAIL!");
-        let proof = if log.contains("Induction step proven: SUCCESS!") {
+        let proof = if log.matches("Induction step proven: SUCCESS!").count() == job.inductions() {
             Proof::Proved
         } else if refuted(&log) || self.run(&scripts::search(job, mutation), limit).is_some_and(|log| refuted(&log)) {
             Proof::Refuted
@@ -221,7 +222,7 @@ impl Bench {
         } else {
             Proof::Unproved
         };
-        let equivalent = (proof == Proof::Proved && !simulation).then(|| {
+        let equivalent = (matches!(proof, Proof::Proved | Proof::Stopped) && !simulation).then(|| {
             equivalence::holds(job, mutation, &|script| {
                 // A register that the mutation did away with: not shown to be equivalent.
                 self.try_run(script, EQUIVALENCE).inspect_err(|e| eprintln!("{} {number}: {e}", job.module)).ok()

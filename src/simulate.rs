@@ -1,7 +1,7 @@
 //! `snug simulate`: a network on data, in one engine or in all of them.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2};
@@ -11,7 +11,7 @@ use sim::golden;
 
 use crate::Outcome;
 use crate::console::{Console, json};
-use crate::data::{DataError, labels, npy, npz};
+use crate::data::{DataError, Wanted, labels, npy, npz};
 use crate::error::Error;
 use crate::files;
 use crate::folding::FoldingArgs;
@@ -212,19 +212,10 @@ fn write_outputs(
     if shape.iter().product::<usize>() != outputs.len() {
         shape = outputs.shape().to_vec();
     }
-    write_tensor(out, &shape, outputs, (!raw).then_some(network.tensor(network.output).scale.as_deref()).flatten())
-}
-
-/// In real units where there are `scales`, else integers.
-fn write_tensor(
-    out: impl Write,
-    shape: &[usize],
-    codes: ArrayView2<i64>,
-    scales: Option<&[quantizer::network::Scale]>,
-) -> std::io::Result<()> {
-    match scales {
-        Some(scales) => npy::write(out, shape, &golden::real(codes, scales).into_iter().collect::<Vec<f64>>()),
-        None => npy::write(out, shape, &codes.iter().copied().collect::<Vec<i64>>()),
+    let order = Wanted::output(network);
+    match network.tensor(network.output).scale.as_deref().filter(|_| !raw) {
+        Some(scales) => npy::write(out, &shape, &order.file_order(golden::real(outputs, scales))),
+        None => npy::write(out, &shape, &order.file_order(outputs.iter().copied())),
     }
 }
 

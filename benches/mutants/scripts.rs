@@ -6,9 +6,6 @@ use std::path::Path;
 
 use sim::prove::script::Job;
 
-/// Longest induction: the originals need one or two steps, and a longer one that fails costs more than it tells.
-const STEPS: usize = 3;
-
 /// Selects what of the mutated module is logic and not claims, as `logic`: all that its outputs, and the inputs of the modules cut
 /// from it, depend on.
 fn logic(job: &Job) -> String {
@@ -70,14 +67,10 @@ pub fn write(job: &Job, mutation: &str, written: &Path) -> String {
     )
 }
 
-/// The induction, on the mutant.
+/// The induction of `snug prove`, on the mutant.
 pub fn proof(job: &Job, mutation: &str) -> String {
     let (_, cut, rest) = steps(job);
-    format!(
-        "{}{cut}opt_clean\n{rest}sat -tempinduct -prove-asserts -set-assumes -maxsteps {STEPS} {}\n",
-        mutated(job, mutation),
-        job.module
-    )
+    format!("{}{cut}opt_clean\n{rest}{}", mutated(job, mutation), job.induction(false))
 }
 
 /// Searches a run that breaks a claim.

@@ -4,49 +4,88 @@ use std::fmt::Write as _;
 
 use crate::{DRAWN, Mutant, Proof};
 
+/// What a mutant counts as: one of these each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The proof found a run that breaks a claim.
+    Refuted,
+    /// The induction fails, no run was found.
+    Unproved,
+    /// The proof says *proved*, or did not end; the testbench fails.
+    SimulationAlone,
+    /// Neither catches it, and it was shown to behave as the original.
+    Equivalent,
+    /// The proof did not end, the testbench passes, and it was not shown equivalent.
+    Undecided,
+    /// Proved, simulated, and different for all that is known.
+    Survives,
+}
+
+use Outcome::{Equivalent, Refuted, SimulationAlone, Survives, Undecided, Unproved};
+
+/// The columns of the table.
+const COLUMNS: [(Outcome, &str); 6] = [
+    (Refuted, "refuted by a run"),
+    (Unproved, "not proved"),
+    (SimulationAlone, "simulation alone"),
+    (Equivalent, "equivalent"),
+    (Undecided, "undecided"),
+    (Survives, "survive"),
+];
+
+/// What is listed below it, and under which heading.
+const LISTED: [(Outcome, &str); 4] = [
+    (SimulationAlone, "Caught by simulation alone"),
+    (Equivalent, "Equivalent: with equal registers and the claims, the next registers and all outputs are equal"),
+    (Undecided, "Undecided: time was up for the proof and for the proof of equivalence"),
+    (Survives, "Survivors"),
+];
+
+fn outcome(mutant: &Mutant) -> Outcome {
+    match (mutant.proof, mutant.simulation, mutant.equivalent) {
+        (Proof::Refuted, ..) => Refuted,
+        (Proof::Unproved, ..) => Unproved,
+        (_, true, _) => SimulationAlone,
+        (_, _, Some(true)) => Equivalent,
+        (Proof::Stopped, ..) => Undecided,
+        (Proof::Proved, ..) => Survives,
+    }
+}
+
 /// The page.
 pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
     let mut page = format!(
         "# Mutants of the digits\n\nWritten by `make mutants`: {} mutations that `mutate -list -seed {seed}` of {yosys} draws from the logic of the digits'\n\
          modules, claims left out: an inverted or constant bit, or one bit that follows another, at a cell's port. Each is given to the\n\
-         proof (`snug prove`'s script of its module with at most 3 steps of induction and 60 s, and where it fails a search for a run:\n\
-         20 s, 5 s where the simulation has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a\n\
-         reset in mid-frame).\n\n",
-        mutants.len()
+         proof (`snug prove`'s script of its module, {} s; where it fails, a search for a run: {} s, {} s where the simulation\n\
+         has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a reset in mid-frame). What neither\n\
+         catches is compared with the original by induction.\n\n",
+        mutants.len(),
+        crate::PROOF.as_secs(),
+        crate::SEARCH.as_secs(),
+        crate::SHORT_SEARCH.as_secs(),
     );
-    let _ = writeln!(
-        page,
-        "| module | mutants | refuted by a run | not proved | time up | simulation alone | equivalent | survive |\n|---|---|---|---|---|---|---|---|"
-    );
-    let mut sums = [0; 7];
-    for (module, _) in DRAWN {
-        let of: Vec<&Mutant> = mutants.iter().filter(|m| m.module == module).collect();
-        let counts = counts(&of);
-        let _ = writeln!(page, "| {module} | {} |", counts.map(|c| c.to_string()).join(" | "));
-        sums.iter_mut().zip(counts).for_each(|(s, c)| *s += c);
+    let _ = writeln!(page, "| module | mutants | {} |", COLUMNS.map(|(_, title)| title).join(" | "));
+    let _ = writeln!(page, "|---|---|{}", "---|".repeat(COLUMNS.len()));
+    let rows = DRAWN.iter().map(|&(module, _)| (module, Some(module))).chain([("**all**", None)]);
+    for (title, module) in rows {
+        let of: Vec<&Mutant> = mutants.iter().filter(|m| module.is_none_or(|name| m.module == name)).collect();
+        let counts = COLUMNS.map(|(column, _)| of.iter().filter(|m| outcome(m) == column).count().to_string());
+        let _ = writeln!(page, "| {title} | {} | {} |", of.len(), counts.join(" | "));
     }
-    let _ = writeln!(page, "| **all** | {} |", sums.map(|c| c.to_string()).join(" | "));
-    let both = mutants.iter().filter(|m| m.proof != Proof::Proved && m.simulation).count();
-    let proof = mutants.iter().filter(|m| m.proof != Proof::Proved && !m.simulation).count();
+    let caught = |simulation: bool| {
+        mutants.iter().filter(|m| matches!(outcome(m), Refuted | Unproved) && m.simulation == simulation).count()
+    };
     let _ = writeln!(
         page,
         "\n*Refuted*: a run that breaks a claim was found. *Not proved*: induction fails and no run was found in that time, so that\n\
-         `snug prove` does not say *proved*. Proof and simulation both caught {both}, the proof alone {proof}."
+         `snug prove` does not say *proved*. A proof that does not end in time catches nothing here. Proof and simulation both caught\n\
+         {}, the proof alone {}.",
+        caught(true),
+        caught(false)
     );
-    for (title, wanted) in [
-        ("Caught by simulation alone", Some(None)),
-        (
-            "Equivalent: with equal registers and the claims, the next registers and all outputs are equal",
-            Some(Some(true)),
-        ),
-        ("Survivors", Some(Some(false))),
-    ] {
-        let list: Vec<&Mutant> = mutants
-            .iter()
-            .filter(|m| {
-                m.proof == Proof::Proved && Some(m.equivalent) == wanted && (m.simulation == m.equivalent.is_none())
-            })
-            .collect();
+    for (wanted, title) in LISTED {
+        let list: Vec<&Mutant> = mutants.iter().filter(|m| outcome(m) == wanted).collect();
         if list.is_empty() {
             continue;
         }
@@ -56,18 +95,4 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
         }
     }
     page
-}
-
-/// Mutants; refuted; not proved; stopped; caught by simulation alone; equivalent; survivors.
-fn counts(of: &[&Mutant]) -> [usize; 7] {
-    let count = |f: &dyn Fn(&Mutant) -> bool| of.iter().filter(|m| f(m)).count();
-    [
-        of.len(),
-        count(&|m| m.proof == Proof::Refuted),
-        count(&|m| m.proof == Proof::Unproved),
-        count(&|m| m.proof == Proof::Stopped),
-        count(&|m| m.proof == Proof::Proved && m.simulation),
-        count(&|m| m.equivalent == Some(true)),
-        count(&|m| m.equivalent == Some(false)),
-    ]
 }

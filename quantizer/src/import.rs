@@ -31,6 +31,7 @@ pub mod names;
 pub mod number;
 pub mod operators;
 pub mod output;
+pub mod order;
 pub mod pad;
 pub mod pool;
 pub mod quant;
@@ -276,6 +277,8 @@ struct End {
     codes: Quantized,
     /// Its shape in ONNX.
     shape: Vec<usize>,
+    /// Whether the last dimension is that of the channels.
+    channels_last: bool,
 }
 
 /// Makes the output's tensor of the last signal.
@@ -291,12 +294,19 @@ fn finish(walk: &mut Walk, signal: &Signal) -> Result<End, Refusal> {
     if let Some(own) = behind.and_then(|i| walk.builder.votes.get_mut(&i)) {
         own.behind = votes;
     }
-    if signal.channels_last || signal.interleaved.is_some() {
-        return Err(Refusal::new("its channels come last", "end with a Transpose to channels first"));
+    if signal.interleaved.is_some() {
+        let hint = "end with a Transpose to channels first in front of the Flatten or Reshape";
+        return Err(Refusal::new("it is an image whose channels come last, as a vector", hint));
     }
+    let signal = &pad::settle(&mut walk.builder, signal)?;
     let codes = codes::codes(&mut walk.builder, signal, "output", false)?;
     walk.builder.tensors[codes.tensor.0].scale = codes.scales_of(walk.builder.channels(codes.tensor));
-    Ok(End { codes, shape: signal.shape.clone() })
+    order::settle(&mut walk.builder, codes.tensor)?;
+    let (mut shape, channels_last) = (signal.shape.clone(), signal.channels_last);
+    if channels_last && shape.len() > 1 {
+        shape[1..].rotate_left(1);
+    }
+    Ok(End { codes, shape, channels_last })
 }
 
 fn assemble(
@@ -322,6 +332,7 @@ fn assemble(
         output: end.codes.tensor,
         output_name: graph.output.name.clone(),
         output_shape: end.shape,
+        output_channels_last: end.channels_last,
         label_grid,
         notes,
     };

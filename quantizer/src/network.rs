@@ -42,6 +42,8 @@ pub struct Network {
     pub output_name: String,
     /// The graph output's shape in the source file, batch dimension included (1).
     pub output_shape: Vec<usize>,
+    /// Whether the file's output has its channels last, as `input_channels_last`.
+    pub output_channels_last: bool,
     /// The classes' values on one integer grid, or why there is none.
     pub label_grid: Result<LabelGrid, String>,
     /// What the import did that a person may want to know ("Softmax dropped: ...").

@@ -177,6 +177,7 @@ fn bare(seed: u64, shape: Vec<usize>, datatype: DataType) -> Network {
         input: TensorId(0),
         input_shape,
         input_channels_last: false,
+        output_channels_last: false,
         output: TensorId(0),
         output_name: "output".into(),
         output_shape: Vec::new(),

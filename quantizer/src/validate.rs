@@ -199,8 +199,10 @@ impl Check<'_> {
         let network = self.network;
         let tensor = network.tensor(network.output);
         let values = elements(&tensor.shape);
-        if elements(&network.output_shape) != values {
-            let what = format!("shape {:?} in the source, {:?} here", network.output_shape, tensor.shape);
+        let last = network.output_channels_last;
+        if elements(&network.output_shape) != values || (last && network.output_shape.len() < 3) {
+            let order = if last { ", channels last" } else { "" };
+            let what = format!("shape {:?} in the source{order}, {:?} here", network.output_shape, tensor.shape);
             self.found.push(Invalid::Output { what });
         }
         if let Ok(grid) = &network.label_grid {

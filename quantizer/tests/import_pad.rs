@@ -7,6 +7,7 @@ use quantizer::import::{ImportError, ImportOptions, Imported, import_file, verif
 use quantizer::network::{Conv, Op};
 use quantizer::onnx::build::{encode, int, ints, ints_attribute, node};
 use quantizer::onnx::file;
+use quantizer::onnx::proto::AttributeProto;
 use quantizer::onnx::sequence::{QuantSpec, Sequence};
 
 fn import(s: &Sequence) -> Result<Imported, ImportError> {
@@ -92,23 +93,87 @@ fn padding_that_reaches_the_window_widens_the_kernel() {
     }
 }
 
+/// Adds a node of one output, and a 1 x 1 convolution of ones where the network has none.
+fn ended(mut s: Sequence, op: &str, attributes: Vec<AttributeProto>) -> Sequence {
+    s.node(op, &["@"], attributes);
+    let one = s.weights(&[1, 1, 1, 1], &[1.0], QuantSpec::new(2, true, &1.0));
+    s.node("Conv", &["@", &one], vec![]);
+    s
+}
+
 #[test]
-fn a_pad_behind_a_convolution_of_weight_1_is_taken_anywhere() {
-    // The way out that the refusal names.
-    let network = |way_out: bool| {
-        let mut s = padded(&[1, 1, 3, 4], [1, 1, 1, 1]);
-        if way_out {
-            let one = s.weights(&[1, 1, 1, 1], &[1.0], QuantSpec::new(2, true, &1.0));
-            s.node("Conv", &["@", &one], vec![]);
-            s.quant(QuantSpec::new(3, false, &1.0));
-        }
-        s.node("Flatten", &["@"], vec![]);
-        s.matmul(&[30, 1], &[1.0; 30], QuantSpec::new(2, true, &1.0));
+fn what_takes_no_zeros_reads_a_convolution_of_weight_1() {
+    let signed = |pads| {
+        let mut s = Sequence::new(&[1, 1, 3, 4]);
+        s.quant(QuantSpec::new(3, true, &1.0));
+        pad(&mut s, pads);
         s
     };
-    let text = import(&network(false)).unwrap_err().to_string();
-    assert!(text.contains("node 'Flatten_t2' (Flatten): it reads what Pad 'Pad_t1' has enlarged"), "{text}");
-    checked(&network(true));
+    let (kernel, pads) = (|k: [i64; 2]| ints_attribute("kernel_shape", &k), [1, 0, 0, 2]);
+    let mut flat = signed(pads);
+    flat.node("Flatten", &["@"], vec![]);
+    flat.matmul(&[24, 1], &[1.0; 24], QuantSpec::new(2, true, &1.0));
+    let mut out = signed([0; 4]);
+    let one = out.weights(&[1, 1, 1, 1], &[1.0], QuantSpec::new(2, true, &1.0));
+    out.node("Conv", &["@", &one], vec![]);
+    out.quant(QuantSpec::new(3, true, &1.0));
+    pad(&mut out, pads);
+    let mut function = signed(pads);
+    let half = function.floats(&[], &[0.5]);
+    function.node("Add", &["@", &half], vec![]);
+    function.quant(QuantSpec::new(3, true, &1.0));
+    let mut bipolar = signed(pads);
+    let one = bipolar.weights(&[1, 1, 1, 1], &[1.0], QuantSpec::new(1, true, &1.0));
+    bipolar.node("Conv", &["@", &one], vec![]);
+    let mut average = signed(pads);
+    average.node("AveragePool", &["@"], vec![kernel([1, 2])]);
+    average.quant(QuantSpec::new(3, true, &0.5));
+    for (name, s, shape) in [
+        ("Flatten", flat, vec![1]),
+        ("output", out, vec![1, 4, 6]),
+        ("GlobalMaxPool", ended(signed(pads), "GlobalMaxPool", vec![]), vec![1, 1, 1]),
+        // A maximum of negative codes, to which the zeros are more than a pooling's own padding.
+        ("MaxPool", ended(signed(pads), "MaxPool", vec![kernel([2, 3])]), vec![1, 3, 4]),
+        // Windows that lie in the zeros alone.
+        ("AveragePool", ended(average, "Identity", vec![]), vec![1, 4, 5]),
+        ("Add", ended(function, "Identity", vec![]), vec![1, 4, 6]),
+        ("bipolar weights", bipolar, vec![1, 4, 6]),
+    ] {
+        let imported = checked(&s);
+        let network = &imported.network;
+        assert_eq!(network.tensor(network.output).shape, shape, "{name}");
+        let zeros = network.layers.iter().find(|l| l.node.starts_with("Pad")).unwrap_or_else(|| panic!("{name}"));
+        let Op::Conv(conv) = &zeros.op else { panic!("{name}: {:?}", zeros.op) };
+        assert_eq!((network.tensor(zeros.output).shape.as_slice(), conv.groups), (&[1, 4, 6][..], 1), "{name}");
+        let image = [[1, -2, 3, -4], [-3, 2, 1, 0], [2, 3, -4, 1]];
+        for (i, j) in (0..4usize).flat_map(|i| (0..6).map(move |j| (i, j))) {
+            let pixel = i.checked_sub(1).and_then(|i| image.get(i)).and_then(|row| row.get(j));
+            assert_eq!(output(conv, &image, i, j), pixel.copied().unwrap_or(0), "{name}: {i}, {j}");
+        }
+    }
+    // Two readers share the layer.
+    let mut s = signed(pads);
+    let padded = s.last().to_owned();
+    s.node("Relu", &["@"], vec![]);
+    s.quant(QuantSpec::new(2, false, &1.0));
+    let other = s.last().to_owned();
+    s.node("Concat", &[&padded, &other, &padded], vec![int("axis", 1)]);
+    let one = s.weights(&[1, 3, 1, 1], &[1.0; 3], QuantSpec::new(2, true, &1.0));
+    s.node("Conv", &["@", &one], vec![]);
+    let imported = checked(&s);
+    let pads = imported.network.layers.iter().filter(|l| matches!(&l.op, Op::Conv(c) if c.weights.ncols() > 3)).count();
+    assert_eq!(pads, 2, "one of the codes, one behind the second quantizer");
+}
+
+#[test]
+fn zeros_without_a_code_are_refused() {
+    let mut s = Sequence::new(&[1, 1, 3, 4]);
+    s.quant(QuantSpec::new(1, true, &1.0));
+    pad(&mut s, [1, 1, 1, 1]);
+    s.node("Flatten", &["@"], vec![]);
+    s.matmul(&[30, 1], &[1.0; 30], QuantSpec::new(2, true, &1.0));
+    let text = import(&s).unwrap_err().to_string();
+    assert!(text.contains("node 'Flatten_t2' (Flatten): it pads bipolar codes, none of which is 0"), "{text}");
 }
 
 #[test]

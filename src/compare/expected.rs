@@ -67,7 +67,11 @@ pub fn read(
 ) -> Result<HashMap<TensorId, Expected>, Error> {
     let select = |name: &str, id: TensorId, what: &'static str, place: &Path, array: Array| {
         let tensor = network.tensor(id);
-        let samples = fit::fit(place, what, array, Wanted::plain(&tensor.shape), None)?;
+        let wanted = match id == network.output && network.output_channels_last {
+            true => Wanted::output(network),
+            false => Wanted::plain(&tensor.shape),
+        };
+        let samples = fit::fit(place, what, array, wanted, None)?;
         let samples = choose(place, args, inputs, samples)?;
         let scales = tensor.scale.clone().filter(|s| !s.is_empty() && s.iter().all(|s| s.factor != 0.0));
         let Some(scales) = scales else {

@@ -34,12 +34,20 @@ impl<'a> Wanted<'a> {
 
     /// What the network's input takes.
     pub fn input(network: &'a Network) -> Self {
-        let shape = match &network.input_shape[..] {
-            [_, shape @ ..] if !shape.is_empty() => shape,
-            shape => shape,
-        };
-        let channels_last = network.input_channels_last;
-        Wanted { shape, channels_last, pins: &network.tensor(network.input).shape }
+        Wanted {
+            shape: without_batch(&network.input_shape),
+            channels_last: network.input_channels_last,
+            pins: &network.tensor(network.input).shape,
+        }
+    }
+
+    /// What leaves the network.
+    pub fn output(network: &'a Network) -> Self {
+        Wanted {
+            shape: without_batch(&network.output_shape),
+            channels_last: network.output_channels_last,
+            pins: &network.tensor(network.output).shape,
+        }
     }
 
     /// The layout that the source file has.
@@ -67,6 +75,13 @@ impl<'a> Wanted<'a> {
         }
         let place = |i: usize| i / size * size + i % channels * (size / channels) + i % size / channels;
         (0..pins.len()).map(|i| pins[place(i)]).collect()
+    }
+}
+
+fn without_batch(shape: &[usize]) -> &[usize] {
+    match shape {
+        [_, rest @ ..] if !rest.is_empty() => rest,
+        all => all,
     }
 }
 

@@ -102,13 +102,15 @@ impl Vectors {
         hex("tb/stimulus.hex", &sent);
         hex("tb/expected.hex", &expected);
         files.insert("tb/testbench.v".to_owned(), testbench(dataflow, self.inputs.nrows())?.into_bytes());
-        // As the source file has its input: what simulate takes by default.
-        let wanted = Wanted::input(network);
-        let shape = [&[self.inputs.nrows()], wanted.shape].concat();
-        let inputs = wanted.file_order(self.inputs.iter().copied());
-        files.insert("vectors/inputs.npy".to_owned(), npy_bytes(&shape, &inputs));
-        let outputs: Vec<i64> = self.expected.iter().copied().collect();
-        files.insert("vectors/outputs.npy".to_owned(), npy_bytes(self.expected.shape(), &outputs));
+        // As the source file has its input and output: what simulate takes and writes by default.
+        let mut npy = |name: &str, wanted: Wanted, values: &Array2<i64>| {
+            let shape = [&[values.nrows()], wanted.shape].concat();
+            files.insert(name.to_owned(), npy_bytes(&shape, &wanted.file_order(values.iter().copied())));
+        };
+        npy("vectors/inputs.npy", Wanted::input(network), &self.inputs);
+        let label = Wanted::plain(&[1]);
+        let output = if dataflow.output == Output::Label { label } else { Wanted::output(network) };
+        npy("vectors/outputs.npy", output, &self.expected);
         Ok(())
     }
 }

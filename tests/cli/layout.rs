@@ -68,6 +68,54 @@ fn a_cube_with_channels_last_is_read_as_the_file_has_it() {
 }
 
 #[test]
+fn an_image_with_channels_last_leaves_as_the_file_has_it() {
+    let place = Place::new();
+    let mut s = Sequence::new(&[1, 3, 3, 3]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let values: Vec<f32> = (0..24).map(|n| weight(n) as f32).collect();
+    let weights = s.weights(&[2, 2, 2, 3], &values, QuantSpec::new(3, true, &1.0));
+    let data = s.last().to_owned();
+    let mut conv = node("Conv", &[&data, &weights], "conv", vec![ints_attribute("kernel_shape", &[2, 2])]);
+    conv.domain = "qonnx.custom_op.channels_last".into();
+    s.push(conv);
+    // A scale of its own for each channel, the last dimension.
+    s.quant(QuantSpec::new(10, true, &1.0));
+    let scales = s.floats(&[2], &[1.0, 0.5]);
+    s.node("Mul", &["@", &scales], vec![]);
+    place.write("image.onnx", encode(&s.model(&[1, 2, 2, 2])));
+    let x: Vec<i64> = (0..54).map(|n| (n * n + 3 * n / 2) % 16).collect();
+    place.npy("x.npy", &[2, 3, 3, 3], &x);
+    let tap = |frame: &[i64], n: usize, r: usize| -> i64 {
+        let taps = (0..12).map(|t| (t, n / 2 + t / 6, n % 2 + t / 3 % 2, t % 3));
+        taps.map(|(t, y, x, c)| weight(r * 12 + t) * frame[y * 9 + x * 3 + c]).sum()
+    };
+    let codes: Vec<i64> = x.chunks(27).flat_map(|f| (0..8).map(move |n| tap(f, n / 2, n % 2))).collect();
+    let real: Vec<f64> = codes.iter().enumerate().map(|(n, &c)| c as f64 * [1.0, 0.5][n % 2]).collect();
+    for model in ["image.onnx", "image.safetensors", "out"] {
+        match model {
+            "image.safetensors" => {
+                assert_eq!(place.snug("quantize image.onnx --method exact -o image.safetensors").code, 0);
+            }
+            "out" => assert_eq!(place.snug("generate image.onnx --output logits -o out").code, 0),
+            _ => {}
+        }
+        let run = |more: &str| {
+            let done = place.snug(&format!("simulate {model} --inputs x.npy --outputs y.npy {more}"));
+            assert_eq!(done.code, 0, "{done:?}");
+        };
+        run("--raw");
+        assert_eq!(place.read_npy::<i64>("y.npy"), (vec![2, 2, 2, 2], codes.clone()), "{model}");
+        run("--engine cycle");
+        assert_eq!(place.read_npy::<f64>("y.npy"), (vec![2, 2, 2, 2], real.clone()), "{model}");
+        let done = place.snug(&format!("compare {model} --inputs x.npy --expect y.npy"));
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+    let done = place.snug("simulate out --inputs out/vectors/inputs.npy --raw --outputs z.npy");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(place.read_npy::<i64>("z.npy"), place.read_npy::<i64>("out/vectors/outputs.npy"));
+}
+
+#[test]
 fn a_reshaped_input_is_read_in_the_shape_before_it() {
     let place = Place::new();
     let mut s = Sequence::new(&[1, 2, 3, 4]);

@@ -11,7 +11,7 @@ LARGEST = 300  # elements of an image
 
 # Operators that networks are asked for in turn; the rest comes by chance.
 WISHES = ["residual", "concat", "upsample", "depth", "average", "max", "global", "last", "throughout", "last_flatten",
-          "groups", "pad", "line", "trunc", "two_scales", None]  # fmt: skip
+          "groups", "pad", "line", "trunc", "two_scales", "border", "two_blocks", "upsample", None]  # fmt: skip
 
 # What every set of networks must hold at least once, so that no operator is forgotten: tags.
 REQUIRED = {
@@ -23,7 +23,8 @@ REQUIRED = {
     "DepthToSpace:CRD", "Pad", "Flatten", "Reshape", "Gemm", "MatMul", "signed_quant", "bipolar_activations",
     "per_channel_activations", "Trunc:v1", "Trunc:v2", "channels_last:inside", "channels_last:throughout",
     "channels_last:Conv", "channels_last:MaxPool", "channels_last:BatchNormalization", "channels_last:Flatten",
-    "BatchNormalization", "BipolarQuant", "output:image", "output:vector",
+    "BatchNormalization", "BipolarQuant", "output:image", "output:vector", "Pad:anywhere", "DepthToSpace:block_3",
+    "DepthToSpace:joined", "channels_last:output",
 }  # fmt: skip
 
 
@@ -50,6 +51,17 @@ class NetworkBuilder(ConvolutionBuilder):
             names += [self.floats(self.fresh("pad_value"), 0.0)] if self.chance(0.5) else []
             x = self.node("Pad", [s.name] + names, self.shape(h.shape))
         return replace(s, name=x, h=h)
+
+    def border(self, s):
+        """Zeros around codes, whatever reads them."""
+        s = self.readable(self.first(s), zero=True, even=not self.ties)
+        pads = [int(self.rng.integers(0, 3)) for _ in range(2 * self.axes)]
+        room = int(np.prod([n + pads[a] + pads[self.axes + a] for a, n in enumerate(s.size)]))
+        if s.bipolar or not any(pads) or s.channels * room > LARGEST:
+            return s
+        self.tag("Pad:anywhere")
+        self.wish = None if self.wish == "border" else self.wish
+        return replace(self.pad(s, pads), ordered=False)
 
     def max_pool(self, s):
         if not (s.quantized or s.bare):
@@ -155,8 +167,10 @@ class NetworkBuilder(ConvolutionBuilder):
 
     def depth_to_space(self, s):
         s = self.first(s)
-        if s.channels % 4 or not s.ordered:  # a Concat's channels, for one, cannot come in another order
-            s = self.conv(s, rows=4 * int(self.rng.integers(1, 3)))
+        block = next((b for b in (3, 2) if s.channels % b**2 == 0), None) or self.pick(2, 2, 3)
+        places = block**2
+        if s.channels % places:
+            s = self.conv(s, rows=places * int(self.rng.integers(1, 3)))
         if not (s.quantized or s.bare) or (s.quantized and not s.even):
             s = self.readable(s, even=True)
         if s.h[0].size > LARGEST:
@@ -164,14 +178,15 @@ class NetworkBuilder(ConvolutionBuilder):
         crd = self.opset >= 11 and self.chance(0.5)
         n, c, rows, columns = s.h.shape
         if crd:
-            h = s.h.reshape(n, c // 4, 2, 2, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+            h = s.h.reshape(n, c // places, block, block, rows, columns).transpose(0, 1, 4, 2, 5, 3)
         else:
-            h = s.h.reshape(n, 2, 2, c // 4, rows, columns).transpose(0, 3, 4, 1, 5, 2)
-        h, s = h.reshape(n, c // 4, 2 * rows, 2 * columns), replace(s, ordered=False)
-        self.tag("DepthToSpace:" + ("CRD" if crd else "DCR"))
+            h = s.h.reshape(n, block, block, c // places, rows, columns).transpose(0, 3, 4, 1, 5, 2)
+        self.tag("DepthToSpace:" + ("CRD" if crd else "DCR"), f"DepthToSpace:block_{block}")
+        self.tag_if(crd and not s.ordered, "DepthToSpace:joined")
+        h, s = h.reshape(n, c // places, block * rows, block * columns), replace(s, ordered=False)
         attrs = {"mode": "CRD" if crd else "DCR"} if crd or (self.opset >= 11 and self.chance(0.5)) else {}
         self.wish = None if self.wish == "depth" else self.wish
-        return replace(s, name=self.node("DepthToSpace", [s.name], self.shape(h.shape), blocksize=2, **attrs), h=h)
+        return replace(s, name=self.node("DepthToSpace", [s.name], self.shape(h.shape), blocksize=block, **attrs), h=h)
 
     # Branches
 
@@ -240,9 +255,16 @@ class NetworkBuilder(ConvolutionBuilder):
             return self.max_pool(s) if self.chance(0.3) and s.quantized else self.conv(s)
         return s
 
+    def two_blocks(self, s):
+        """DepthToSpace twice, or behind a Concat."""
+        s = self.depth_to_space(self.conv(self.first(s), rows=16)) if self.chance(0.5) else self.concat(self.first(s))
+        self.wish = None if self.wish == "two_blocks" else self.wish
+        return s if s.channels % 4 else self.depth_to_space(s)
+
     def step(self, s):
         ops = {"residual": self.residual, "two_scales": self.residual, "concat": self.concat, "upsample": self.upsample,
-               "depth": self.depth_to_space, "average": self.average, "max": self.max_pool}  # fmt: skip
+               "depth": self.depth_to_space, "average": self.average, "max": self.max_pool,
+               "border": self.border, "two_blocks": self.two_blocks}  # fmt: skip
         wish = self.wish
         if wish == "global" and s.h[0].size > 4:
             return self.global_average(s) if self.chance(0.3) else self.conv(s)
@@ -255,8 +277,8 @@ class NetworkBuilder(ConvolutionBuilder):
             op = ops[wish]
         else:
             op = self.pick(self.conv, self.conv, self.conv, self.max_pool, self.average, self.upsample, self.residual,
-                           self.concat, self.depth_to_space)  # fmt: skip
-        if op == self.depth_to_space and self.axes == 1:
+                           self.concat, self.depth_to_space, self.border)  # fmt: skip
+        if op in (self.depth_to_space, self.two_blocks) and self.axes == 1:
             op = self.conv
         if op in (self.concat, self.residual) and s.h[0].size > LARGEST // 2:
             op = self.conv
@@ -276,7 +298,7 @@ class NetworkBuilder(ConvolutionBuilder):
             s = self.step(s)
         if "Conv" not in self.tags and s.h.ndim > 2:
             s = self.conv(s)
-        image = s.h.ndim > 2 and self.wish != "last_flatten" and self.chance(0.25)
+        image = s.h.ndim > 2 and self.wish != "last_flatten" and self.chance(0.6 if self.last else 0.25)
         x = self.image_end(s) if image else self.vector_end(s)
         self.model = self.finish(x)
         return self
@@ -286,8 +308,10 @@ class NetworkBuilder(ConvolutionBuilder):
         bare = s.bare and self.nodes[-1].op_type == "Conv"
         if not bare or self.wish == "trunc" or self.chance(0.4):
             s = self.requantized(s) if not s.quantized or not s.even or s.bits > 8 else s
+        if self.last and self.chance(0.5, "channels_last:output"):
+            return s.name
         s = self.first(s)
-        if bare or self.axes == 1 or s.channels % 4 or self.chance(0.5) or not (s.quantized and s.even and s.ordered):
+        if bare or self.axes == 1 or s.channels % 4 or self.chance(0.5) or not (s.quantized and s.even):
             return s.name
         return self.depth_to_space(s).name
 

@@ -214,7 +214,7 @@ class ConvolutionBuilder(Builder):
             s = self.pad(s, attrs.pop("pads"))
         groups = self.pick(*[g for g in range(1, s.channels + 1) if s.channels % g == 0])
         if self.wish == "groups":
-            groups = s.channels if self.chance(0.5) else next(g for g in range(2, s.channels + 1) if s.channels % g == 0)
+            groups = s.channels if self.chance(0.5) else next((g for g in range(2, s.channels) if s.channels % g == 0), s.channels)
         if rows is not None and rows % groups:
             groups = 1
         self.wish = None if self.wish in ("groups", "pad", "line") else self.wish

@@ -8,6 +8,7 @@ use super::chain::{self, Chain, Evaluator, Link, Param, functions};
 use super::error::Refusal;
 use super::function::Function;
 use super::moves::{Move, Pending};
+use super::pad::Padding;
 use super::real::Real;
 use super::solve::{self, Unsolved};
 use super::sum::Sum;
@@ -38,6 +39,8 @@ pub struct Builder {
     flattened: HashMap<TensorId, TensorId>,
     quantized: HashMap<(TensorId, String), TensorId>,
     moved: HashMap<(TensorId, Move), TensorId>,
+    /// Images with zeros around them.
+    pub padded: HashMap<(TensorId, Padding), TensorId>,
 }
 
 /// Initializers that may name a layer.

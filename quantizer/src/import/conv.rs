@@ -8,6 +8,7 @@ use super::constant::Constant;
 use super::error::Refusal;
 use super::function::Function;
 use super::graph::{Attributes, node_name};
+use super::pad::{self, Padding};
 use super::signal::{Origin, Signal};
 use super::weights::{self, Weights};
 use super::window::{self, Rounding};
@@ -44,11 +45,22 @@ pub fn apply(
     let mut weights = read(constant, rows)?;
 
     let name = node_name(node);
-    let (signal, zeros) = signal.without_padding();
-    if let Some(zeros) = zeros {
+    let (mut signal, zeros) = signal.without_padding();
+    if let Some(zeros) = &zeros {
         window = zeros.joined(&window);
     }
-    window = widened(window, kernel.len(), &mut weights)?;
+    match widened(window, &mut weights) {
+        Some(wide) => window = wide,
+        None => {
+            let (node, output) = match zeros {
+                Some(zeros) => (zeros.node, zeros.output),
+                None => (format!("{name} padding"), format!("{} padded", node.input[0])),
+            };
+            let padding = Padding { node, output, begin: window.pad_begin, end: window.pad_end };
+            signal = pad::settle(builder, &Signal { padding: Some(padding), ..signal })?;
+            window = Window { pad_begin: [0, 0], pad_end: [0, 0], ..window };
+        }
+    }
     let image = signal.image()?;
     if let Some(id) = signal.tensor().filter(|_| signal.moves.is_empty()) {
         // Pins whose layout only this node tells: before thresholds are built on them.
@@ -79,23 +91,20 @@ pub fn apply(
     Ok(result)
 }
 
-/// Weights of a widened kernel: more are refused.
+/// Weights of a widened kernel: of more, the padding becomes a layer of its own.
 const MAX_WIDENED: usize = 1 << 24;
 
 /// The same convolution with padding smaller than its window: zeros around the kernel, as many as it takes, let windows that
 /// would lie outside the image reach into it.
 ///
 /// A zero behind the kernel makes the span larger and asks for as much padding at the end, one in front of it for as much at
-/// the beginning; the outputs stay where they are.
-///
-/// # Errors
-/// If the weights' type has no 0, or the kernel gets too large.
-fn widened(window: Window, axes: usize, weights: &mut Weights) -> Result<Window, Refusal> {
+/// the beginning; the outputs stay where they are. `None` if the weights' type has no 0, or the kernel gets too large.
+fn widened(window: Window, weights: &mut Weights) -> Option<Window> {
     let (span, step) = (window.span(), window.dilation);
     let missing = |pad: [usize; 2]| [0, 1].map(|a| if pad[a] < span[a] { 0 } else { (pad[a] - span[a]) / step[a] + 1 });
     let (front, behind) = (missing(window.pad_end), missing(window.pad_begin));
     if front == [0, 0] && behind == [0, 0] {
-        return Ok(window);
+        return Some(window);
     }
     let kernel = [0, 1].map(|a| window.kernel[a] + front[a] + behind[a]);
     let (rows, columns) = weights.codes.dim();
@@ -103,8 +112,7 @@ fn widened(window: Window, axes: usize, weights: &mut Weights) -> Result<Window,
     let channels = columns / area(window.kernel).max(1);
     let size = rows.saturating_mul(channels).saturating_mul(area(kernel));
     if !weights.datatype.holds(0) || size > MAX_WIDENED {
-        let refusal = window::inside(&window, axes, None).err().map_or_else(String::new, |r| r.reason);
-        return Err(Refusal::new(refusal, "use less padding, and weights of a type that has 0"));
+        return None;
     }
     let mut codes = Array2::zeros((rows, channels * area(kernel)));
     for ((row, column), &code) in weights.codes.indexed_iter() {
@@ -115,7 +123,7 @@ fn widened(window: Window, axes: usize, weights: &mut Weights) -> Result<Window,
     weights.codes = codes;
     let sum = |pad: [usize; 2], zeros: [usize; 2]| [0, 1].map(|a| pad[a] + zeros[a] * step[a]);
     let (pad_begin, pad_end) = (sum(window.pad_begin, front), sum(window.pad_end, behind));
-    Ok(Window { kernel, pad_begin, pad_end, ..window })
+    Some(Window { kernel, pad_begin, pad_end, ..window })
 }
 
 /// The number of groups and the kernel, checked against the shapes of image `[channels, ...]` and weights.

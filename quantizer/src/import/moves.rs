@@ -162,11 +162,17 @@ pub fn elementwise(
     function: impl Fn(&Signal) -> Result<Signal, Refusal>,
 ) -> Result<Signal, Refusal> {
     let mut result = function(signal)?;
-    if signal.padding.is_some()
+    if let Some(padding) = &signal.padding
         && let Some(link) = result.links[signal.links.len()..].iter().find(|l| !pad::keeps_zero(&l.function))
     {
-        let reason = format!("the function of '{}' does not keep the zeros of a Pad in front of it", link.node);
-        return Err(Refusal::new(reason, "put the Pad right in front of the convolution"));
+        let settled = pad::settle(builder, signal).map_err(|refusal| {
+            let reason = format!(
+                "the function of '{}' does not keep the zeros of Pad '{}' in front of it; {}",
+                link.node, padding.node, refusal.reason
+            );
+            Refusal::new(reason, "put the Pad behind the next Quant node")
+        })?;
+        return elementwise(builder, &settled, node, function);
     }
     let Some(channels) = signal.tensor().map(|id| builder.channels(id)).filter(|_| !signal.moves.is_empty()) else {
         return Ok(result);

@@ -1,20 +1,31 @@
-//! Pad: zeros around an image, which the convolution or pooling behind it takes into its own padding.
+//! Pad: zeros around an image. The convolution or pooling behind it takes them into its own padding; in front of anything else they
+//! become a depthwise convolution of weight 1.
 
+use ndarray::Array2;
+
+use super::build::Builder;
+use super::codes::codes;
 use super::constant::Constant;
+use super::conv::padding_has_a_code;
+use super::elementwise;
 use super::error::Refusal;
 use super::fold;
 use super::function::Function;
 use super::graph::{Attributes, node_name};
+use super::pool;
 use super::shape;
 use super::signal::Signal;
-use crate::network::Window;
+use crate::datatype::DataType;
+use crate::network::{Conv, Op, TensorId, Window};
 use crate::onnx::proto::NodeProto;
 
 /// Zeros around an image that a signal waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Padding {
     /// The ONNX node.
     pub node: String,
+    /// The ONNX tensor that it writes.
+    pub output: String,
     /// Places added above and to the left.
     pub begin: [usize; 2],
     /// Places added below and to the right.
@@ -37,6 +48,63 @@ impl Padding {
     pub fn joined(&self, window: &Window) -> Window {
         let sum = |a: [usize; 2], b: [usize; 2]| [a[0] + b[0], a[1] + b[1]];
         Window { pad_begin: sum(window.pad_begin, self.begin), pad_end: sum(window.pad_end, self.end), ..*window }
+    }
+
+    /// A window that every place of the enlarged image has one of, and where in it the place itself is. Its padding is smaller
+    /// than its span, as that of any window.
+    fn window(&self) -> (Window, [usize; 2]) {
+        let sum = [0, 1].map(|a| self.begin[a] + self.end[a]);
+        let window =
+            Window { kernel: sum.map(|s| s + 1), stride: [1, 1], dilation: [1, 1], pad_begin: sum, pad_end: sum };
+        (window, self.end)
+    }
+}
+
+/// Whether the node takes the zeros of a Pad in front of it, or carries them on.
+pub fn taken_by(node: &NodeProto) -> bool {
+    let op = node.op_type.as_str();
+    matches!(op, "Conv" | "Pad" | "Transpose" | "Identity" | "Dropout" | "Cast" | "Shape")
+        || (pool::OPERATORS.contains(&op) && !matches!(op, "GlobalMaxPool" | "QuantAvgPool2d"))
+        || elementwise::OPERATORS.contains(&op)
+}
+
+/// The signal with the zeros of its Pad as codes, for readers that cannot take them in: a depthwise convolution whose only weight is 1.
+///
+/// # Errors
+/// If the signal is not quantized, or no code means 0.
+pub fn settle(builder: &mut Builder, signal: &Signal) -> Result<Signal, Refusal> {
+    let (bare, Some(padding)) = signal.without_padding() else { return Ok(signal.clone()) };
+    let image = bare.image()?;
+    if let Some(id) = bare.tensor().filter(|_| bare.moves.is_empty()) {
+        builder.seen_as(id, &[], &image)?;
+    }
+    let mut input = codes(builder, &bare, &padding.node, true)?;
+    let tensor = builder.seen_as(input.tensor, &[], &image)?;
+    padding_has_a_code(builder, &input, &padding.window().0)?;
+    input.tensor = builder.padded(tensor, &padding)?;
+    let shape = [&[1], &padding.around(&image)[..]].concat();
+    let settled = input.signal(shape, &padding.node, &padding.output);
+    Ok(Signal { channels_last: signal.channels_last, ..settled })
+}
+
+impl Builder {
+    /// An image of codes with zeros around it: adds a layer, or finds the one that is there.
+    ///
+    /// # Errors
+    /// If the result is too large.
+    fn padded(&mut self, id: TensorId, padding: &Padding) -> Result<TensorId, Refusal> {
+        let key = (id, padding.clone());
+        if let Some(&known) = self.padded.get(&key) {
+            return Ok(known);
+        }
+        let (window, own) = padding.window();
+        let (channels, scale) = (self.channels(id), self.tensors[id.0].scale.clone());
+        let place = own[0] * window.kernel[1] + own[1];
+        let weights = Array2::from_shape_fn((channels, window.kernel[0] * window.kernel[1]), |(_, p)| i64::from(p == place));
+        let conv = Conv { weights, weight_type: DataType::signed(2), groups: channels, window };
+        let padded = self.layer(&padding.node, &padding.output, Op::Conv(conv), vec![id], scale)?;
+        self.padded.insert(key, padded);
+        Ok(padded)
     }
 }
 
@@ -78,7 +146,8 @@ pub fn apply(node: &NodeProto, signal: &Signal, constants: &[Option<&Constant>])
         ));
     }
     let image = signal.image()?;
-    let mut padding = Padding { node: node_name(node), begin: [0, 0], end: [0, 0] };
+    let output = node.output.first().cloned().unwrap_or_default();
+    let mut padding = Padding { node: node_name(node), output, begin: [0, 0], end: [0, 0] };
     for (i, &axis) in axes.iter().enumerate() {
         for (ends, &pad) in [(&mut padding.begin, &given[i]), (&mut padding.end, &given[axes.len() + i])] {
             let places = usize::try_from(pad).ok().filter(|&p| p <= crate::shape::MAX_WINDOW);

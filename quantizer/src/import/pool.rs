@@ -10,7 +10,7 @@ use super::fold;
 use super::function::Function;
 use super::graph::{Attributes, node_name};
 use super::moves::{self, Move};
-use super::pad::Padding;
+use super::pad::{self, Padding};
 use super::real::Real;
 use super::shape;
 use super::signal::{Origin, Signal};
@@ -39,18 +39,18 @@ pub fn apply(
             let kernel = kernel(&attributes)?;
             let ceil = if attributes.int("ceil_mode") == Some(1) { Rounding::Up } else { Rounding::Down };
             let mut window = window::window(&attributes, &kernel, &image, ceil)?;
-            let (signal, zeros) = signal.without_padding();
-            if let Some(zeros) = zeros {
-                zeros_do_not_win(builder, &signal, &zeros)?;
-                window = zeros.joined(&window);
-                window::inside(&window, image.len() - 1, Some(&zeros.node))?;
+            let padded = signal;
+            let (mut signal, zeros) = padded.without_padding();
+            let Some(zeros) = zeros else { return moves::append(builder, &signal, node, Move::MaxPool(window)) };
+            let joined = zeros.joined(&window);
+            if zeros_lose(builder, &signal, &zeros)? && window::inside(&joined, image.len() - 1).is_ok() {
+                window = joined;
+            } else {
+                signal = pad::settle(builder, padded)?;
             }
             moves::append(builder, &signal, node, Move::MaxPool(window))
         }
-        "GlobalMaxPool" => {
-            signal.unpadded()?;
-            moves::append(builder, signal, node, Move::MaxPool(whole(&image)))
-        }
+        "GlobalMaxPool" => moves::append(builder, signal, node, Move::MaxPool(whole(&image))),
         "GlobalAveragePool" => average(builder, node, signal, &image, whole(&image)),
         "ReduceMean" => reduce_mean(builder, node, signal, &image, &attributes, constants),
         "QuantAvgPool2d" => quantized(builder, node, signal, &image, &attributes),
@@ -121,15 +121,16 @@ fn sum(
     window: Window,
 ) -> Result<Signal, Refusal> {
     let name = node_name(node);
-    let (signal, zeros) = signal.without_padding();
-    let (own, window) = match zeros {
-        Some(zeros) => {
-            let joined = zeros.joined(&window);
-            window::inside(&joined, image.len() - 1, Some(&zeros.node))?;
-            (signal.image()?, joined)
+    let (mut bare, zeros) = signal.without_padding();
+    let (own, window) = match zeros.map(|zeros| zeros.joined(&window)) {
+        Some(joined) if window::inside(&joined, image.len() - 1).is_ok() => (bare.image()?, joined),
+        Some(_) => {
+            bare = pad::settle(builder, signal)?;
+            (image.to_vec(), window)
         }
         None => (image.to_vec(), window),
     };
+    let signal = bare;
     let mut input = codes(builder, &signal, &name, true)?;
     let tensor = builder.seen_as(input.tensor, &[], &own)?;
     padding_has_a_code(builder, &input, &window)?;
@@ -197,7 +198,6 @@ fn quantized(
     }
     let window =
         Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pad_begin: [0, 0], pad_end: [0, 0] };
-    signal.unpadded()?;
     let sum = sum(builder, node, signal, image, window)?;
     // The bits that the sum of so many values of `ibits` bits may need, less those kept.
     let largest = ((1u128 << ibits) - 1).saturating_mul((kernel as u128).saturating_mul(kernel as u128));
@@ -207,17 +207,13 @@ fn quantized(
     super::trunc::floored(&sum, node, shift, &ranges)
 }
 
-/// Refuses zeros in front of a MaxPool that could be larger than what they stand beside.
-fn zeros_do_not_win(builder: &mut Builder, signal: &Signal, zeros: &Padding) -> Result<(), Refusal> {
-    let negative = Refusal::new(
-        format!("it pools over the zeros of Pad '{}' among values that may be negative", zeros.node),
-        "use the pooling's own pads, or quantize to an unsigned type in front of the Pad",
-    );
+/// Whether zeros in front of a MaxPool are never larger than what they stand beside, so that its own padding may take their place.
+fn zeros_lose(builder: &mut Builder, signal: &Signal, zeros: &Padding) -> Result<bool, Refusal> {
     let input = match signal.origin {
         Origin::Raw => return Err(super::codes::raw()),
         _ => codes(builder, signal, &zeros.node, true)?,
     };
     let factors_rise = input.factor.values().iter().all(|f| f.signum() >= 0);
     let codes_rise = builder.tensors[input.tensor.0].ranges.iter().all(|r| r.lo >= 0);
-    if factors_rise && codes_rise && input.offsets().is_none() { Ok(()) } else { Err(negative) }
+    Ok(factors_rise && codes_rise && input.offsets().is_none())
 }

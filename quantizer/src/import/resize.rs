@@ -27,7 +27,6 @@ pub fn apply(
 ) -> Result<Signal, Refusal> {
     let attributes = Attributes::of(node);
     let image = signal.image()?;
-    signal.unpadded()?;
     let mode = attributes.text("mode").unwrap_or_else(|| "nearest".into());
     if mode != "nearest" {
         return Err(Refusal::new(format!("its mode '{mode}' is not supported"), "use nearest"));

@@ -108,7 +108,7 @@ impl Signal {
             None => Ok(()),
             Some(padding) => Err(Refusal::new(
                 format!("it reads what Pad '{}' has enlarged", padding.node),
-                "only a convolution or a pooling behind a Pad takes its zeros in: put a depthwise 1 x 1 Conv of weight 1 and a Quant of the same type behind the Pad",
+                "put a depthwise 1 x 1 Conv of weight 1 and a Quant of the same type behind the Pad",
             )),
         }
     }

@@ -171,6 +171,15 @@ impl<'a> Walk<'a> {
         if inputs.iter().any(|v| matches!(v, Some(Value::Unknown))) {
             return Ok(Value::Unknown);
         }
+        if !pad::taken_by(node) || signals(&inputs).len() > 1 {
+            for value in inputs.iter_mut().flatten() {
+                if let Value::Signal(signal) = value
+                    && signal.padding.is_some()
+                {
+                    *signal = Arc::new(pad::settle(&mut self.builder, signal)?);
+                }
+            }
+        }
         let pins = node.input.first().is_some_and(|data| self.pins_alone.contains(data.as_str()));
         let Some(rewritten) = layout::rewrite(node, &inputs, pins)? else { return self.dispatch(node, &inputs) };
         if let (Some(Some(Value::Signal(before))), Some(Some(Value::Signal(now)))) =
@@ -206,13 +215,7 @@ impl<'a> Walk<'a> {
                 _ => None,
             })
             .collect();
-        let signals: Vec<&Signal> = inputs
-            .iter()
-            .filter_map(|v| match v {
-                Some(Value::Signal(s)) => Some(s.as_ref()),
-                _ => None,
-            })
-            .collect();
+        let signals = signals(inputs);
         match (inputs, position) {
             (_, None) => constant_node(node, &constants).map(|c| Value::Constant(Arc::new(c))),
             (inputs, Some(_)) if join::OPERATORS.contains(&node.op_type.as_str()) && signals.len() == inputs.len() => {
@@ -246,9 +249,12 @@ impl<'a> Walk<'a> {
         }
         let signal = match op {
             "Shape" => {
-                signal.unpadded()?;
-                let dims = signal.shape.iter().map(|&d| d as i64).collect();
-                return Ok(Value::Constant(Arc::new(Constant::ints(vec![signal.shape.len()], dims, Vec::new()))));
+                let shape = match signal.padding {
+                    Some(_) => [&[1], &signal.padded_image()?[..]].concat(),
+                    None => signal.shape.clone(),
+                };
+                let dims = shape.iter().map(|&d| d as i64).collect();
+                return Ok(Value::Constant(Arc::new(Constant::ints(vec![shape.len()], dims, Vec::new()))));
             }
             "Conv" => conv::apply(&mut self.builder, node, signal, position, constants)?,
             "DepthToSpace" => moves::depth_to_space(&mut self.builder, signal, node)?,
@@ -266,9 +272,11 @@ impl<'a> Walk<'a> {
             }
             _ if RESHAPING.contains(&op) => {
                 // A change of layout, which became an Identity, and the operators that do nothing carry a Pad's zeros on.
-                if !matches!(op, "Identity" | "Dropout") {
-                    signal.unpadded()?;
-                }
+                let settled = match op {
+                    "Identity" | "Dropout" => signal.clone(),
+                    _ => pad::settle(&mut self.builder, signal)?,
+                };
+                let signal = &settled;
                 let shape = self.new_shape(node, signal, constants)?;
                 signal.reshaped(&node_name(node), shape)
             }
@@ -391,6 +399,17 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// Those of a node's inputs that depend on the graph's input.
+fn signals(inputs: &[Option<Value>]) -> Vec<&Signal> {
+    let mut signals = Vec::new();
+    for value in inputs.iter().flatten() {
+        if let Value::Signal(signal) = value {
+            signals.push(signal.as_ref());
+        }
+    }
+    signals
 }
 
 /// A shape without its batch dimension.

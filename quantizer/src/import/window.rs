@@ -26,30 +26,24 @@ pub fn window(
     rounding: Rounding,
 ) -> Result<Window, Refusal> {
     let window = anywhere(attributes, kernel, shape, rounding)?;
-    inside(&window, kernel.len(), None)?;
+    inside(&window, kernel.len())?;
     Ok(window)
 }
 
-/// Refuses windows that lie outside the image altogether, which have no meaning to a pooling; `pad` is a Pad that has enlarged
-/// the padding, `axes` the number of spatial axes in the file.
+/// Refuses windows that lie outside the image altogether, which have no meaning to a pooling; `axes` is the number of spatial axes
+/// in the file.
 ///
 /// # Errors
 /// If the padding reaches the window's span.
-pub fn inside(window: &Window, axes: usize, pad: Option<&str>) -> Result<(), Refusal> {
+pub fn inside(window: &Window, axes: usize) -> Result<(), Refusal> {
     let (span, begin, end) = (window.span(), window.pad_begin, window.pad_end);
     if (0..2).all(|a| begin[a] < span[a] && end[a] < span[a]) {
         return Ok(());
     }
     let [begin, end, span] = [&begin, &end, &span].map(|pair| &pair[2 - axes.clamp(1, 2)..]);
-    let reason = match pad {
-        Some(pad) => format!(
-            "with Pad '{pad}' in front its padding is {begin:?}, {end:?}, not smaller than its window, which spans {span:?}"
-        ),
-        None => format!("its padding {begin:?}, {end:?} is not smaller than its window, which spans {span:?}"),
-    };
     Err(Refusal::new(
-        reason,
-        "a pooling's windows may not lie outside the image altogether: pad less, or put a depthwise 1 x 1 Conv of weight 1 and a Quant between",
+        format!("its padding {begin:?}, {end:?} is not smaller than its window, which spans {span:?}"),
+        "a pooling's windows may not lie outside the image altogether: pad less, or put a Pad of zeros in front",
     ))
 }
 

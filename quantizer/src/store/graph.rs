@@ -38,6 +38,8 @@ pub(super) struct Graph {
     input_shape: Option<Vec<usize>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     input_channels_last: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    output_channels_last: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_quant: Option<Input>,
 }
@@ -143,6 +145,7 @@ impl Graph {
                 .filter(|s| **s != with_batch(&network.tensors, network.input))
                 .cloned(),
             input_channels_last: network.input_channels_last,
+            output_channels_last: network.output_channels_last,
             first_quant: first_quant.map(Input::of),
         };
         (graph, entries)
@@ -181,6 +184,7 @@ impl Graph {
         let network = Network {
             input_shape,
             input_channels_last: self.input_channels_last,
+            output_channels_last: self.output_channels_last,
             name: self.name,
             source: self.source,
             tensors,

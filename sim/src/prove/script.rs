@@ -56,19 +56,25 @@ impl Job {
     /// The proof by induction. `verify` makes Yosys fail where it is not a proof.
     #[must_use]
     pub fn proof(&self, verify: bool) -> String {
+        format!("{}{}", self.prepare, self.induction(verify))
+    }
+
+    /// What follows the design in [`Job::proof`]: the solver's commands.
+    #[must_use]
+    pub fn induction(&self, verify: bool) -> String {
         let verify = if verify { " -verify" } else { "" };
         let steps = if self.kind == Kind::Element { ELEMENT_STEPS } else { CONTROL_STEPS };
         let steps = if self.groups > 1 { LEMMA_STEPS } else { steps };
         let sat = format!("sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n", self.module);
         if self.groups == 1 {
-            return format!("{}{sat}", self.prepare);
+            return sat;
         }
         // By induction over time and groups: what comes before a group is known now, what comes after it as of a step ago.
         let mut named = String::from("select -set lemma1 t:$assert");
         (2..=self.groups).for_each(|g| named.push_str(&format!(" c:lemma{g}_* %d")));
         (2..=self.groups).for_each(|g| named.push_str(&format!("\nselect -set lemma{g} c:lemma{g}_*")));
         (1..=self.groups).for_each(|g| named.push_str(&format!("\nselect -assert-min 1 @lemma{g}")));
-        let mut script = format!("{}design -save whole\n", self.prepare);
+        let mut script = String::from("design -save whole\n");
         for group in 1..=self.groups {
             let _ = writeln!(script, "design -load whole\n{named}");
             for other in (1..=self.groups).filter(|&g| g != group) {
