@@ -48,7 +48,7 @@ const SEARCH: Duration = Duration::from_secs(20);
 /// A search where the testbench has failed already: to tell, not to decide.
 const SHORT_SEARCH: Duration = Duration::from_secs(5);
 const SIMULATION: Duration = Duration::from_secs(60);
-const EQUIVALENCE: Duration = Duration::from_secs(120);
+const EQUIVALENCE: Duration = Duration::from_secs(900);
 
 /// What the proof says of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

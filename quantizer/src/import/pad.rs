@@ -100,7 +100,8 @@ impl Builder {
         let (window, own) = padding.window();
         let (channels, scale) = (self.channels(id), self.tensors[id.0].scale.clone());
         let place = own[0] * window.kernel[1] + own[1];
-        let weights = Array2::from_shape_fn((channels, window.kernel[0] * window.kernel[1]), |(_, p)| i64::from(p == place));
+        let weights =
+            Array2::from_shape_fn((channels, window.kernel[0] * window.kernel[1]), |(_, p)| i64::from(p == place));
         let conv = Conv { weights, weight_type: DataType::signed(2), groups: channels, window };
         let padded = self.layer(&padding.node, &padding.output, Op::Conv(conv), vec![id], scale)?;
         self.padded.insert(key, padded);

@@ -1,9 +1,12 @@
-//! Runs that reach both ends of a processing element's accumulator: its claims are not vacuous, and its intervals are tight.
+//! Cover runs: simulations by Yosys of the very Verilog that was proved, which show that its claims are not vacuous.
 //!
-//! The run is a simulation by Yosys of the very Verilog that was proved, from its initial state, with the inputs that make each
-//! term of a row as large (then as small) as its input's range allows. It is looked at fold by fold: the protocol must say
-//! that the row is in order, and the sum must stand at the end of its claimed interval. Where the inputs come from does not
-//! matter: a run that reaches an end is one, whoever thought of it.
+//! A processing element is taken to both ends of its accumulator ([`element`]); of any other module beats leave, and the sums of
+//! pools and additions stand at both ends of their intervals ([`stream`]). Inputs are the ends of the ranges that the dataflow
+//! says. Where they come from does not matter: a run that reaches an end is one, whoever thought of it.
+
+mod element;
+mod stream;
+mod wave;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,11 +19,11 @@ use generator::dataflow::Encoding;
 use quantizer::datatype::Range;
 
 use super::heap::Sum;
-use super::intervals::claimed;
 use super::promise::Promise;
 use super::script::{Job, Kind};
 
-/// Inputs that take a processing element to the ends of its accumulator, one word of `x` for each fold, lane 0 in the low bits.
+/// Inputs that take a processing element to the ends of its accumulator, one word of `x` for each fold, lane 0 in the low bits; of
+/// a stream the ends of its ranges, one word for each beat of its vector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
     /// Bits of `x`.
@@ -29,7 +32,7 @@ pub struct Witness {
     pub largest: Vec<Vec<bool>>,
     /// And the smallest.
     pub smallest: Vec<Vec<bool>>,
-    /// What the element is to sum, for the check of a bit heap.
+    /// What the element is to sum, for the check of a bit heap; nothing of a stream.
     pub sum: Sum,
     /// What the dataflow says of its input stream.
     pub promise: Option<Arc<Promise>>,
@@ -95,13 +98,17 @@ struct Stream {
     ranges: Vec<Range>,
 }
 
-/// The witness of each processing element by the name of its module, from a dataflow as it is written to `dataflow.json`.
+/// The witness of each processing element by the name of its module, and of each stream by that of the module that watches it, from
+/// a dataflow as it is written to `dataflow.json`.
 ///
 /// # Errors
 /// If it is not a dataflow.
 pub fn witnesses(dataflow: &serde_json::Value) -> Result<BTreeMap<String, Witness>, serde_json::Error> {
     let dataflow = Dataflow::deserialize(dataflow)?;
     let mut found = BTreeMap::new();
+    for stream in &dataflow.streams {
+        found.insert(format!("{}_{}_watch", dataflow.top, stream.name), Witness::of_stream(stream));
+    }
     for module in &dataflow.modules {
         let Some(input) = module.inputs.first().and_then(|&i| dataflow.streams.get(i)) else { continue };
         let promise = Arc::new(Promise {
@@ -137,6 +144,24 @@ impl Witness {
         };
         let sum = element.sum(unit, input);
         Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum, promise: None }
+    }
+
+    fn of_stream(stream: &Stream) -> Self {
+        let bits = stream.encoding.bits as usize;
+        let lanes = stream.lanes.max(1);
+        let words = |largest: bool| {
+            let lane = |range: &Range| {
+                let code = stream.encoding.encode(if largest { range.hi } else { range.lo });
+                (0..bits).map(move |b| code >> b & 1 == 1)
+            };
+            let word = |beat: &[Range]| {
+                let mut word: Vec<bool> = beat.iter().flat_map(lane).collect();
+                word.resize(lanes * bits, false);
+                word
+            };
+            stream.ranges.chunks(lanes).map(word).collect()
+        };
+        Witness { bits: bits * lanes, largest: words(true), smallest: words(false), ..Witness::default() }
     }
 }
 
@@ -190,186 +215,73 @@ impl Element {
 /// A cover run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cover {
-    /// A Verilog module `snug_cover`, that gives the element its inputs.
+    /// A Verilog module `snug_cover`, that gives the module its inputs.
     pub driver: String,
-    /// The element.
+    /// Cycles that are simulated; the next number where those do not do.
+    pub lengths: Vec<usize>,
+    /// The module.
     module: String,
     files: Vec<String>,
-    /// What must be seen: cycle, fold, value of the sum.
-    expected: Vec<(u64, u64, i64)>,
-    /// Cycles.
-    length: usize,
+    /// Commands between `flatten` and the simulation.
+    cut: String,
+    goal: Goal,
 }
 
-/// The cover run of a job, or `None` for a module without an accumulator of its own or without a readable claim.
+/// What a waveform must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    Ends(element::Ends),
+    Leaves(stream::Leaves),
+}
+
+/// The cover run of a job, or `None` for one of no module with streams, or without a readable claim or witness.
 ///
-/// Two rows run, one behind the other: that with the largest value that any prefix may have, and that with the smallest.
-/// `text` is the element's Verilog, `cells` the files of the primitives that it may be made of.
+/// `text` is the module's Verilog, `cells` the files of the primitives that an element may be made of.
 #[must_use]
-pub fn cover(job: &Job, text: &str, witness: &Witness, cells: &[String]) -> Option<Cover> {
-    if job.kind != Kind::Element {
-        return None;
+pub fn cover(job: &Job, text: &str, witnesses: &BTreeMap<String, Witness>, cells: &[String]) -> Option<Cover> {
+    match job.kind {
+        Kind::Element => element::cover(job, text, witnesses.get(&job.module)?, cells),
+        Kind::Control => stream::cover(job, text, witnesses),
     }
-    let shape = Shape::of(text)?;
-    let sums = claimed(text, shape.neuron_folds * shape.synapse_folds)?;
-    let accumulator = usize::from(shape.synapse_folds > 1);
-    let (mut folds, mut words, mut firsts, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (high, inputs) in [(true, &witness.largest), (false, &witness.smallest)] {
-        let end = |fold: usize| sums.get(fold).map(|r| if high { r.hi } else { r.lo });
-        let fold = (0..sums.len()).max_by_key(|&f| end(f).map(|v| if high { v } else { -v }))?;
-        let first = fold - fold % shape.synapse_folds;
-        for f in first..=fold {
-            // A fold in one cycle, its x in the next, then products, one cycle a level, and the accumulator.
-            let cycle = folds.len() + 2 + shape.levels + accumulator;
-            expected.push((cycle as u64, f as u64, end(f)?));
-            firsts.push(f == first);
-            words.push(inputs.get(f)?);
-            folds.push(f);
-        }
-    }
-    let length = folds.len() + 4 + shape.levels;
-    // Of an array, which is not simulated here, the sums that it has been shown to make.
-    let range = witness.sum.prefixes.first().copied().unwrap_or(Range::ZERO);
-    let run = Run { x_bits: witness.bits, folds: &folds, words: &words, firsts: &firsts, levels: shape.levels };
-    let driver = driver(job, text, &run, [range.hi, range.lo])?;
-    Some(Cover { driver, module: job.module.clone(), files: [cells, &job.files].concat(), expected, length })
 }
 
 impl Cover {
-    /// The script that simulates it: `driver` is the path of the driver's file, `vcd` that of the waveform to write.
+    /// The script that simulates it for so many cycles: `driver` is the path of the driver's file, `vcd` that of the waveform to
+    /// write.
     #[must_use]
-    pub fn script(&self, driver: &str, vcd: &str) -> String {
-        let mut s = format!("# Both ends of the accumulator of {}.\n", self.module);
+    pub fn script(&self, length: usize, driver: &str, vcd: &str) -> String {
+        let mut s = format!("# A run of {} that shows what its claims are about.\n", self.module);
         for file in &self.files {
             let _ = writeln!(s, "read_verilog -formal {file}");
         }
         let _ = write!(
             s,
-            "read_verilog \"{driver}\"\nhierarchy -top snug_cover\nproc -norom\nflatten\ndelete t:$assert\n\
-             sim -clock aclk -n {} -vcd \"{vcd}\" snug_cover\n",
-            self.length
+            "read_verilog \"{driver}\"\nhierarchy -top snug_cover\nproc -norom\nflatten\n{}delete t:$assert\n\
+             sim -clock aclk -n {length} -vcd \"{vcd}\" snug_cover\n",
+            self.cut
         );
         s
     }
 
-    /// Whether the waveform shows both ends, fold by fold.
+    /// Whether the waveform shows it.
     #[must_use]
     pub fn reached(&self, vcd: impl Read) -> bool {
-        let seen = seen(vcd).unwrap_or_default();
-        !self.expected.is_empty()
-            && self.expected.iter().all(|&(cycle, fold, value)| seen.get(&cycle) == Some(&(1, fold as i64, value)))
-    }
-}
-
-/// `row_ok`, `row_fold` and the sum in each cycle of a waveform; cycles in which one of them is unknown are left out.
-fn seen(vcd: impl Read) -> Option<BTreeMap<u64, (i64, i64, i64)>> {
-    let mut parser = vcd::Parser::new(std::io::BufReader::new(vcd));
-    let header = parser.parse_header().ok()?;
-    let names = ["cycle", "dut.f_row_ok", "dut.f_row_fold", "dut.f_held"];
-    let mut codes = Vec::new();
-    for name in names {
-        codes.push(header.find_var(&["snug_cover", name])?.code);
-    }
-    let mut now: [Option<u64>; 4] = [None; 4];
-    let mut width = 0;
-    let mut seen = BTreeMap::new();
-    let mut note = |now: &[Option<u64>; 4], width: usize| {
-        if let [Some(cycle), Some(ok), Some(fold), Some(sum)] = *now {
-            seen.insert(cycle, (ok as i64, fold as i64, generator::dataflow::sign_extend(sum, width as u32)));
-        }
-    };
-    let bits = |value: &vcd::Vector| -> Option<u64> {
-        value.iter().try_fold(0u64, |word, bit| match bit {
-            vcd::Value::V0 => Some(word << 1),
-            vcd::Value::V1 => Some(word << 1 | 1),
-            _ => None,
-        })
-    };
-    for command in parser {
-        match command.ok()? {
-            vcd::Command::Timestamp(_) => note(&now, width),
-            vcd::Command::ChangeScalar(code, value) => {
-                if let Some(i) = codes.iter().position(|&c| c == code) {
-                    now[i] = match value {
-                        vcd::Value::V0 => Some(0),
-                        vcd::Value::V1 => Some(1),
-                        _ => None,
-                    };
-                }
-            }
-            vcd::Command::ChangeVector(code, value) => {
-                if let Some(i) = codes.iter().position(|&c| c == code) {
-                    if i == 3 {
-                        width = value.len();
-                    }
-                    now[i] = bits(&value);
-                }
-            }
-            _ => {}
+        match &self.goal {
+            Goal::Ends(ends) => ends.seen(vcd),
+            Goal::Leaves(leaves) => leaves.seen(vcd),
         }
     }
-    note(&now, width);
-    Some(seen)
-}
 
-/// What an element is given.
-struct Run<'a> {
-    x_bits: usize,
-    folds: &'a [usize],
-    words: &'a [&'a Vec<bool>],
-    firsts: &'a [bool],
-    levels: usize,
-}
-
-/// The module that gives the element one fold a cycle, and where it has a sum from an array `ends`; `None` if its ports are others than a processing element's.
-fn driver(job: &Job, text: &str, run: &Run, ends: [i64; 2]) -> Option<String> {
-    let &Run { x_bits, folds, words, firsts, levels } = run;
-    let array = text.contains("] f_x,");
-    let count = folds.len();
-    let sum = levels + 2;
-    let mut s = format!(
-        "module snug_cover (input wire aclk);\n    reg [31:0] cycle = 32'd0;\n    always @(posedge aclk)\n        cycle <= \
-         cycle + 32'd1;\n    wire runs = (cycle < 32'd{count});\n    wire sums = (cycle >= 32'd{sum}) & (cycle < 32'd{});\n",
-        sum + count
-    );
-    let x: Vec<bool> = words.iter().flat_map(|w| w.iter().copied()).collect();
-    let _ = writeln!(s, "    localparam [{}:0] X = {};", x.len() - 1, constant(&x));
-    let _ = writeln!(s, "    localparam [{}:0] FIRST = {};", count - 1, constant(firsts));
-    let _ = writeln!(
-        s,
-        "    reg  [{}:0] x;\n    always @(posedge aclk)\n        x <= X[(runs ? cycle : 32'd0)*{x_bits} +: {x_bits}];\n    \
-         wire first = FIRST[sums ? cycle - 32'd{sum} : 32'd0];",
-        x_bits - 1
-    );
-    let ports = text.split_once("module ")?.1.split_once("\n);")?.0;
-    let mut ties = Vec::new();
-    for line in ports.lines() {
-        let words: Vec<&str> = line.split("//").next()?.trim().trim_end_matches(',').split_whitespace().collect();
-        let (Some(&direction), Some(&name)) = (words.first(), words.last()) else { continue };
-        let width =
-            line.split_once('[').and_then(|(_, r)| r.split(':').next()?.parse::<usize>().ok()).map_or(1, |h| h + 1);
-        match (direction, name) {
-            ("input", "fold") => {
-                let word = |&f: &usize| (0..width).map(move |b| f >> b & 1 == 1);
-                table(&mut s, "fold", "runs ? cycle : 32'd0", width, &folds.iter().flat_map(word).collect::<Vec<_>>());
-                ties.push(".fold(fold)".to_owned());
+    /// What was not found, where none of the runs shows it.
+    #[must_use]
+    pub fn missed(&self) -> &'static str {
+        match self.goal {
+            Goal::Ends(_) => "its claims hold, but no run to both ends of its accumulator was found",
+            Goal::Leaves(_) => {
+                "its claims hold, but no run was found in which beats leave it, its sums at both ends of their intervals"
             }
-            ("input", "x") if array => {
-                let word = |&v: &i64| (0..width).map(move |b| v >> b & 1 == 1);
-                let index = format!("sums ? cycle - 32'd{sum} : 32'd0");
-                table(&mut s, "made", &index, width, &ends.iter().flat_map(word).collect::<Vec<_>>());
-                ties.push(".x(made)".to_owned());
-            }
-            ("input", "f_x") => ties.push(".f_x(x)".to_owned()),
-            ("input", "aclk" | "x") => ties.push(format!(".{name}({name})")),
-            ("input", "sum_valid") => ties.push(".sum_valid(sums)".to_owned()),
-            ("input", "sum_first") => ties.push(".sum_first(sums & first)".to_owned()),
-            ("input", _) => ties.push(format!(".{name}({width}'d0)")),
-            _ => {}
         }
     }
-    let _ = writeln!(s, "    {} dut ({});\nendmodule", job.module, ties.join(", "));
-    Some(s)
 }
 
 /// A wire of `width` bits that looks up the word `index` of `words`.
@@ -388,31 +300,4 @@ fn constant(bits: &[bool]) -> String {
     let digit = |chunk: &[bool]| chunk.iter().rev().fold(0u32, |d, &b| d << 1 | u32::from(b));
     let digits: String = bits.chunks(4).rev().filter_map(|c| char::from_digit(digit(c), 16)).collect();
     format!("{}'h{digits}", bits.len())
-}
-
-/// What the head of a processing element says of its folds.
-struct Shape {
-    neuron_folds: usize,
-    synapse_folds: usize,
-    levels: usize,
-}
-
-impl Shape {
-    fn of(text: &str) -> Option<Self> {
-        let (before, after) = text.split_once(" neuron x ")?;
-        let number = |word: Option<&str>| word.and_then(|w| w.trim_start_matches('(').parse::<usize>().ok());
-        let levels = text
-            .split_once("wire signed")
-            .map_or(text, |(head, _)| head)
-            .lines()
-            .find(|line| line.starts_with("// Timing"))?
-            .split_once(" adder level")
-            .and_then(|(front, _)| number(front.split_whitespace().last()))
-            .unwrap_or(0);
-        Some(Shape {
-            neuron_folds: number(before.split_whitespace().last())?,
-            synapse_folds: number(after.split_whitespace().next())?,
-            levels,
-        })
-    }
 }

@@ -64,7 +64,7 @@ pub struct Counterexample {
 }
 
 /// The version of the checks in this crate, bookkeeping and reading of logs included; raised with every change of them.
-const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 2");
+const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 3");
 
 /// What is run for a module, and the name of its result.
 struct Scripts {
@@ -89,7 +89,8 @@ impl Scripts {
         };
         let cells: Vec<String> = texts.keys().filter(cell).cloned().collect();
         let witness = witnesses.get(&job.module);
-        let cover = text.zip(witness).and_then(|(text, witness)| cover::cover(job, text, witness, &cells));
+        let own = || texts.values().find(|t| t.contains(&format!("\nmodule {} (\n", job.module))).map(String::as_str);
+        let cover = text.or_else(own).and_then(|text| cover::cover(job, text, witnesses, &cells));
         let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
         let sum = format!("{:?}", witness.map(|w| (&w.sum, &w.promise)));
         let array = text.and_then(|text| array::Source::of(&job.module, text, texts));
@@ -195,7 +196,8 @@ pub(super) fn one(
         };
         if !reached {
             module.verdict = Verdict::Unknown;
-            module.reason = Some("its claims hold, but no run to both ends of its accumulator was found".to_owned());
+            let none = "its claims hold, but nothing is known that would take it to the ends of its accumulator";
+            module.reason = Some(cover.as_ref().map_or(none, Cover::missed).to_owned());
         }
     } else {
         // Induction may start where no run leads: a counterexample is one from the beginning.
@@ -242,7 +244,7 @@ pub(super) fn one(
     Ok(module)
 }
 
-/// Whether a simulation with the witness reaches both ends of the accumulator.
+/// Whether a simulation with the witness shows what it is to show.
 fn covered(
     yosys: &Found,
     folder: &Path,
@@ -253,11 +255,17 @@ fn covered(
     let work = tempfile::tempdir().map_err(file(&std::env::temp_dir()))?;
     let (driver, waves) = (work.path().join("cover.v"), work.path().join("cover.vcd"));
     fs::write(&driver, &cover.driver).map_err(file(&driver))?;
-    let script = cover.script(&driver.to_string_lossy(), &waves.to_string_lossy());
-    if run(yosys, folder, &script, limit, module)?.is_none() {
-        return Ok(false);
+    let start = Instant::now();
+    for &length in &cover.lengths {
+        let script = cover.script(length, &driver.to_string_lossy(), &waves.to_string_lossy());
+        if run(yosys, folder, &script, limit.saturating_sub(start.elapsed()), module)?.is_none() {
+            return Ok(false);
+        }
+        if cover.reached(fs::File::open(&waves).map_err(file(&waves))?) {
+            return Ok(true);
+        }
     }
-    Ok(cover.reached(fs::File::open(&waves).map_err(file(&waves))?))
+    Ok(false)
 }
 
 /// The log of a script, or nothing where the time was up. What it took is added to the module's.
