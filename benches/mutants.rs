@@ -43,7 +43,7 @@ const DRAWN: [(&str, usize); 9] = [
 ];
 const SEED: u32 = 20_26;
 /// Limits on a proof by induction, a search for a run, a simulation, and a proof of equivalence.
-const PROOF: Duration = Duration::from_secs(180);
+const PROOF: Duration = Duration::from_secs(1200);
 const SEARCH: Duration = Duration::from_secs(20);
 /// A search where the testbench has failed already: to tell, not to decide.
 const SHORT_SEARCH: Duration = Duration::from_secs(5);
