@@ -18,6 +18,8 @@ pub mod certificate;
 pub mod scripts;
 mod written;
 
+use certificate::Comparison;
+
 /// Prove that no accumulator of the Verilog can overflow
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -132,14 +134,15 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         };
         prove::prove(&yosys, dir, &files, &options, &done)?
     };
-    let certificate = if module.is_none() { certificate::differences(dir, &report.files)? } else { Vec::new() };
+    let compared = if module.is_none() { certificate::compare(dir, &report.files)? } else { Comparison::default() };
+    let Comparison { differences: certificate, wider } = compared;
     let listed = files.iter().map(String::as_str).collect();
     let written = {
         let _progress = Progress::start(console, "comparing the Verilog with what the network gives".to_owned());
         written::differences(dir, &listed)?
     };
     let origin = certificate::origin(dir)?;
-    let statement = statement(&report, &certificate, &written, module.as_deref(), &yosys.banner, &origin);
+    let statement = statement(&report, (&certificate, &wider), &written, module.as_deref(), &yosys.banner, &origin);
     Ok(Found { report, certificate, written, statement, tool: yosys.banner.clone() })
 }
 
@@ -207,7 +210,7 @@ fn word(verdict: Verdict) -> &'static str {
 /// What was proved, for which files.
 fn statement(
     report: &Report,
-    certificate: &[String],
+    (certificate, wider): (&[String], &[String]),
     written: &[String],
     module: Option<&str>,
     tool: &str,
@@ -237,9 +240,17 @@ fn statement(
     } else {
         ""
     };
+    // The certificate knows which taps a window of the image can have together.
+    let wider = match wider {
+        [] => String::new(),
+        layers => format!(
+            " (of {}, no window of whose image has all taps on it, in that of all taps, which its register holds)",
+            layers.join(", ")
+        ),
+    };
     format!(
         "proved: after the first reset, for every input and every pattern of valid and ready, for ever: no accumulator, adder or \
-         product of the {elements} processing elements loses a bit, each sum stays in the interval of the certificate, and no \
+         product of the {elements} processing elements loses a bit, each sum stays in the interval of the certificate{wider}, and no \
          beat is lost, doubled or reordered.{heaps} {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash} \
          (each file's stands in certificate.json, and is that of the file proved); {origin}.",
         report.files.len()

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use num_bigint::BigInt;
 use quantizer::certificate::Certificate;
+use quantizer::network::{Network, Op, image};
 use serde::Deserialize;
 use sim::prove::intervals;
 
@@ -54,14 +55,24 @@ pub fn origin(dir: &Path) -> Result<String, Error> {
     Ok(format!("network {} (SHA-256 {}){from}", certificate.network, certificate.network_sha256))
 }
 
-/// Where the certificate in `dir` and the claims of the Verilog differ: `hashes` are those of the files that were proved.
+/// The certificate beside the claims of the Verilog.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Where they differ.
+    pub differences: Vec<String>,
+    /// Layers whose sums are proved to stay in intervals that are wider than the certificate's, for a reason: no window of their image
+    /// has all taps on it, and an element's claims look at each tap by itself.
+    pub wider: Vec<String>,
+}
+
+/// Compares the certificate in `dir` with the claims of the Verilog: `hashes` are those of the files that were proved.
 ///
 /// Each running sum that a processing element claims must lie within the certificate's interval of its channel, and its
 /// register must hold that interval; the certificate must name these very files.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<String>, Error> {
+pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparison, Error> {
     let certificate: Certificate = read_json(&dir.join("certificate.json"))?;
     let DataflowFile::<Dataflow> { dataflow } = read_json(&dir.join("dataflow.json"))?;
     let stored = dir.join(crate::model::STORED);
@@ -69,6 +80,7 @@ pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<
     let derived = quantizer::certificate::verify(&network, &certificate)
         .map_err(|source| Error::Store { path: stored.clone(), source })?;
     let mut found: Vec<String> = derived.iter().map(ToString::to_string).collect();
+    let mut wider: Vec<String> = Vec::new();
     for (name, hash) in hashes {
         if certificate.files.get(name) != Some(hash) {
             found.push(format!("{name} is not the file that it names"));
@@ -91,7 +103,11 @@ pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<
                 let inside = prefixes
                     .iter()
                     .all(|r| BigInt::from(r.lo) >= channel.prefix.min && BigInt::from(r.hi) <= channel.prefix.max);
-                if !inside {
+                if !inside && never_whole(&network, &module.layer) {
+                    if !wider.contains(&module.layer) {
+                        wider.push(module.layer.clone());
+                    }
+                } else if !inside {
                     found.push(format!(
                         "layer '{}', channel {}: proved is a wider interval than [{}, {}]",
                         layer.name,
@@ -107,5 +123,16 @@ pub fn differences(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Vec<
             }
         }
     }
-    Ok(found)
+    Ok(Comparison { differences: found, wider })
+}
+
+/// Whether the layer is a convolution of whose windows each has taps outside the image.
+fn never_whole(network: &Network, layer: &str) -> bool {
+    network.layers.iter().filter(|l| l.name == layer).any(|l| {
+        let (Op::Conv(conv), Some((_, size))) = (&l.op, image(&network.tensor(l.input()).shape)) else { return false };
+        let whole = |axis: usize| {
+            conv.window.taps(axis, size[axis]).iter().any(|taps| taps.count() == conv.window.kernel[axis])
+        };
+        !(whole(0) && whole(1))
+    })
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use quantizer::onnx::build::{encode, ints_attribute};
+use quantizer::onnx::sequence::{QuantSpec, Sequence};
 use serde_json::Value;
 use sim::tools::{Tool, find};
 
@@ -39,6 +41,34 @@ fn hide(place: &Place) {
 
 /// What is done to a text.
 type Edit<'a> = &'a dyn Fn(&str) -> String;
+
+/// A 3 x 3 convolution with a border on an image of 2 x 2, or of 1 x 1: each window has taps outside.
+#[test]
+fn windows_that_are_never_whole() {
+    if find(Tool::Yosys).is_err() {
+        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
+        return;
+    }
+    let place = Place::new();
+    for size in [1, 2] {
+        let mut s = Sequence::new(&[1, 2, size, size]);
+        s.quant(QuantSpec::new(2, false, &1.0));
+        let values: Vec<f32> = (0..36).map(|n| (n * 5 % 7) as f32 - 3.0).collect();
+        let weights = s.weights(&[2, 2, 3, 3], &values, QuantSpec::new(3, true, &1.0));
+        s.node("Conv", &["@", &weights], vec![ints_attribute("pads", &[1, 1, 1, 1])]);
+        s.quant(QuantSpec::new(3, true, &4.0));
+        s.node("Flatten", &["@"], vec![]);
+        let columns = 2 * size * size;
+        s.matmul(&[columns, 2], &vec![1.0; 2 * columns as usize], QuantSpec::new(2, true, &1.0));
+        place.write("border.onnx", encode(&s.model(&[1, 2])));
+        assert_eq!(place.snug("generate border.onnx -o border --force").code, 0);
+        let report = place.json("prove border", 0);
+        assert_eq!((&report["ok"], &report["certificate"]), (&true.into(), &serde_json::json!([])), "{report}");
+        // The taps of the one window of 1 x 1 are all known; of four windows the proof knows each tap by itself.
+        let statement = report["statement"].as_str().unwrap();
+        assert_eq!(statement.contains("no window of whose image has all taps on it"), size == 2, "{statement}");
+    }
+}
 
 #[test]
 fn a_proof_and_what_it_does_not_believe() {

@@ -3,7 +3,7 @@
 # One module of each kind: top, unit, width converter, label selector and a processing element without thresholds of the digits; an
 # element with thresholds, an input map and a FIFO of two small random networks (the digits' own take z3 too long: docs/proof.md);
 # what convolutions add (window, pool by maximum and by sum, sum of branches, fork, rows of an upsampling, concatenation), of
-# four small random convolutional networks; and what `xc7` adds: rows of a bit heap and of an unrolled array, an element over each.
+# five small random convolutional networks; and what `xc7` adds: rows of a bit heap and of an unrolled array, an element over each.
 # A module that z3 does not prove, or a missing solver, is a failure.
 #   tests/solver/run.sh SNUG [MODEL OPTIONS MODULE...]     OPTIONS of `snug generate`, one word: --output=label
 set -eu
@@ -63,9 +63,10 @@ else
     prove "$small/net002.onnx" "$label --backend=xc7" net002_snug_xc7_row_7x3 net002_MatMul_0_pe0
     prove "$small/net002.onnx" "$label --backend=xc7 --target-interval=1" net002_array_row_7x3 net002_MatMul_0_pe0 net002_MatMul_0
     images=$small/convolutions
-    prove "$images/cnn009.onnx" $label cnn009_conv_0_window_claims cnn009_MaxPool_0_pool_claims
-    prove "$images/cnn016.onnx" --output=logits cnn016_Add_0_add_claims cnn016_Add_0_fork_claims cnn016_Resize_0_rows_claims cnn016_Add_0_map
-    prove "$images/cnn049.onnx" $label cnn049_Concat_0_concat_claims
-    prove "$images/cnn054.onnx" $label cnn054_GlobalAveragePool_0_pool_claims
+    prove "$images/cnn157.onnx" --output=logits cnn157_conv_0_window_claims cnn157_MaxPool_0_pool_claims
+    prove "$images/cnn031.onnx" --output=logits cnn031_Sum_0_add_claims cnn031_Sum_0_fork_claims cnn031_Sum_0_map
+    prove "$images/cnn173.onnx" --output=logits cnn173_Upsample_0_rows_claims
+    prove "$images/cnn081.onnx" --output=logits cnn081_Concat_0_concat_claims
+    prove "$images/cnn120.onnx" --output=logits cnn120_GlobalAveragePool_0_pool_claims
 fi
 exit $bad
