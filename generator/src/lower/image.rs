@@ -49,19 +49,8 @@ impl Builder<'_> {
             .map(|(b, l)| position(b, l))
             .collect();
         let order = positions.iter().map(|&(place, p)| stream.order[p] * places + place).collect();
-        // A place of the window may lie on the image in all windows, in some, in none.
-        let taps = [0, 1].map(|axis| window.taps(axis, size[axis]));
-        let on = |axis: usize, k: usize| taps[axis].iter().filter(|t| (t.begin..t.end).contains(&k)).count();
-        let range = |(place, p): (usize, usize)| {
-            let place = [place / window.kernel[1], place % window.kernel[1]];
-            let (r, fill) = (stream.ranges[p], Range::new(fill, fill));
-            match [0, 1].map(|axis| on(axis, place[axis])) {
-                [0, _] | [_, 0] => fill,
-                [y, x] if [y, x] == [taps[0].len(), taps[1].len()] => r,
-                _ => r.hull(fill),
-            }
-        };
-        let ranges = positions.iter().map(|&at| range(at)).collect();
+        let range = |r: Range| if border { r.hull(Range::new(fill, fill)) } else { r };
+        let ranges = positions.iter().map(|&(_, p)| range(stream.ranges[p])).collect();
         let name = format!("{}_window", sanitize(&stage.layer.name));
         // No tensor of the network has these elements.
         let tensor = format!("windows of {}", stream.tensor);
