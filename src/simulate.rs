@@ -233,13 +233,15 @@ fn dump(
         if !written.insert(&tensor.name) {
             continue;
         }
-        let mut shape = vec![codes.nrows()];
-        shape.extend(&tensor.shape);
+        let order = match std::ptr::eq(tensor, network.tensor(network.output)) && network.output_channels_last {
+            true => Wanted::output(network),
+            false => Wanted::plain(&tensor.shape),
+        };
+        let shape = [&[codes.nrows()], order.shape].concat();
         match &tensor.scale {
-            _ if raw => archive.add(&tensor.name, &shape, &codes.iter().copied().collect::<Vec<i64>>())?,
+            _ if raw => archive.add(&tensor.name, &shape, &order.file_order(codes.iter().copied()))?,
             Some(scales) => {
-                let real: Vec<f64> = golden::real(codes.view(), scales).into_iter().collect();
-                archive.add(&tensor.name, &shape, &real)?;
+                archive.add(&tensor.name, &shape, &order.file_order(golden::real(codes.view(), scales)))?;
             }
             None => console
                 .note(format!("'{}' is left out: its codes have no affine meaning (--raw writes them)", tensor.name)),

@@ -166,6 +166,19 @@ fn what_takes_no_zeros_reads_a_convolution_of_weight_1() {
 }
 
 #[test]
+fn scales_that_differ_inside_a_channel_are_refused() {
+    let mut s = Sequence::new(&[1, 1, 2, 2]);
+    s.quant(QuantSpec::new(3, true, &1.0));
+    let scales = s.floats(&[1, 1, 2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    s.node("Mul", &["@", &scales], vec![]);
+    pad(&mut s, [1, 0, 0, 1]);
+    s.node("Flatten", &["@"], vec![]);
+    s.matmul(&[9, 1], &[1.0; 9], QuantSpec::new(2, true, &1.0));
+    let text = import(&s).unwrap_err().to_string();
+    assert!(text.contains("node 'Flatten_t3' (Flatten): it reads 1 channels, inside which scales differ"), "{text}");
+}
+
+#[test]
 fn zeros_without_a_code_are_refused() {
     let mut s = Sequence::new(&[1, 1, 3, 4]);
     s.quant(QuantSpec::new(1, true, &1.0));

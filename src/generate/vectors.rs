@@ -104,7 +104,11 @@ impl Vectors {
         files.insert("tb/testbench.v".to_owned(), testbench(dataflow, self.inputs.nrows())?.into_bytes());
         // As the source file has its input and output: what simulate takes and writes by default.
         let mut npy = |name: &str, wanted: Wanted, values: &Array2<i64>| {
-            let shape = [&[values.nrows()], wanted.shape].concat();
+            let mut shape = [&[values.nrows()], wanted.shape].concat();
+            if shape.iter().product::<usize>() != values.len() {
+                // The file's first dimension is no batch.
+                shape = values.shape().to_vec();
+            }
             files.insert(name.to_owned(), npy_bytes(&shape, &wanted.file_order(values.iter().copied())));
         };
         npy("vectors/inputs.npy", Wanted::input(network), &self.inputs);

@@ -109,10 +109,30 @@ fn an_image_with_channels_last_leaves_as_the_file_has_it() {
         assert_eq!(place.read_npy::<f64>("y.npy"), (vec![2, 2, 2, 2], real.clone()), "{model}");
         let done = place.snug(&format!("compare {model} --inputs x.npy --expect y.npy"));
         assert_eq!(done.code, 0, "{done:?}");
+        // What is dumped is in the file's order too.
+        assert_eq!(place.snug(&format!("simulate {model} --inputs x.npy --dump d.npz")).code, 0);
+        let done = place.snug(&format!("compare {model} --inputs x.npy --expect d.npz"));
+        assert_eq!(done.code, 0, "{done:?}");
     }
     let done = place.snug("simulate out --inputs out/vectors/inputs.npy --raw --outputs z.npy");
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(place.read_npy::<i64>("z.npy"), place.read_npy::<i64>("out/vectors/outputs.npy"));
+}
+
+/// An output whose first dimension is no batch: the vectors of a generated folder hold all of it.
+#[test]
+fn an_output_without_a_batch() {
+    let place = Place::new();
+    let mut s = Sequence::new(&[1, 1, 4, 4]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let weights = s.weights(&[2, 1, 2, 2], &[1.0, -1.0, 2.0, -2.0, 3.0, 0.0, 1.0, 1.0], QuantSpec::new(4, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    let shape = s.constant(ints("", &[2], &[2, 9]));
+    s.node("Reshape", &["@", &shape], vec![]);
+    place.write("net.onnx", encode(&s.model(&[2, 9])));
+    assert_eq!(place.snug("generate net.onnx --output logits -o out").code, 0);
+    let (shape, values) = place.read_npy::<i64>("out/vectors/outputs.npy");
+    assert_eq!((shape, values.len()), (vec![8, 18], 144));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use quantizer::onnx::build::{encode, ints_attribute};
+use quantizer::onnx::build::{encode, ints, ints_attribute};
 use quantizer::onnx::sequence::{QuantSpec, Sequence};
 use serde_json::Value;
 use sim::tools::{Tool, find};
@@ -67,6 +67,31 @@ fn windows_that_are_never_whole() {
         let statement = report["statement"].as_str().unwrap();
         assert!(statement.contains("(of Conv_t2, no window of whose image has all taps on it"), "{size}: {statement}");
     }
+}
+
+/// A mean over an image with a border: of 25 places 9 are on the image.
+#[test]
+fn a_pool_over_zeros() {
+    if find(Tool::Yosys).is_err() {
+        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
+        return;
+    }
+    let place = Place::new();
+    let mut s = Sequence::new(&[1, 2, 3, 3]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let weights = s.weights(&[2, 2, 1, 1], &[1.0, 2.0, -1.0, 1.0], QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    s.quant(QuantSpec::new(4, false, &2.0));
+    let pads = s.constant(ints("", &[8], &[0, 0, 1, 1, 0, 0, 1, 1]));
+    s.node("Pad", &["@", &pads], vec![]);
+    s.node("GlobalAveragePool", &["@"], vec![]);
+    s.quant(QuantSpec::new(4, false, &1.0));
+    let weights = s.weights(&[2, 2, 1, 1], &[1.0, -2.0, 1.0, 1.0], QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    place.write("mean.onnx", encode(&s.model(&[1, 2, 1, 1])));
+    assert_eq!(place.snug("generate mean.onnx --output logits -o mean").code, 0);
+    let report = place.json("prove mean", 0);
+    assert_eq!(report["ok"], true, "{report}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use quantizer::network::{self, DepthToSpace, image};
 use super::{Builder, divisor_from, round_trip};
 use crate::dataflow::{Encoding, Kind, Map, MapFunction, Pool, StreamId, Upsample, Window};
 use crate::names::sanitize;
-use crate::stages::Stage;
+use crate::stages::{Stage, Work};
 
 impl Builder<'_> {
     /// The windows of an image, one vector each, places outside it read as `fill`. A position's index is
@@ -49,8 +49,22 @@ impl Builder<'_> {
             .map(|(b, l)| position(b, l))
             .collect();
         let order = positions.iter().map(|&(place, p)| stream.order[p] * places + place).collect();
-        let range = |r: Range| if border { r.hull(Range::new(fill, fill)) } else { r };
-        let ranges = positions.iter().map(|&(_, p)| range(stream.ranges[p])).collect();
+        // A place of the window may lie on the image in all windows, in some, in none: a pool's claims need to know, as its sums reach
+        // no more than the network says. Of convolutions any place may be either: their accumulators hold that.
+        let taps = [0, 1].map(|axis| window.taps(axis, size[axis]));
+        let on = |axis: usize, k: usize| taps[axis].iter().filter(|t| (t.begin..t.end).contains(&k)).count();
+        let pool = matches!(stage.work, Work::Pool { .. });
+        let range = |(place, p): (usize, usize)| {
+            let place = [place / window.kernel[1], place % window.kernel[1]];
+            let (r, fill) = (stream.ranges[p], Range::new(fill, fill));
+            match [0, 1].map(|axis| on(axis, place[axis])) {
+                _ if !border => r,
+                [0, _] | [_, 0] if pool => fill,
+                [y, x] if pool && [y, x] == [taps[0].len(), taps[1].len()] => r,
+                _ => r.hull(fill),
+            }
+        };
+        let ranges = positions.iter().map(|&at| range(at)).collect();
         let name = format!("{}_window", sanitize(&stage.layer.name));
         // No tensor of the network has these elements.
         let tensor = format!("windows of {}", stream.tensor);

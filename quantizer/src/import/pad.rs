@@ -71,7 +71,7 @@ pub fn taken_by(node: &NodeProto) -> bool {
 /// The signal with the zeros of its Pad as codes, for readers that cannot take them in: a depthwise convolution whose only weight is 1.
 ///
 /// # Errors
-/// If the signal is not quantized, or no code means 0.
+/// If the signal is not quantized, no code means 0, or scales differ inside a channel.
 pub fn settle(builder: &mut Builder, signal: &Signal) -> Result<Signal, Refusal> {
     let (bare, Some(padding)) = signal.without_padding() else { return Ok(signal.clone()) };
     let image = bare.image()?;
@@ -81,6 +81,8 @@ pub fn settle(builder: &mut Builder, signal: &Signal) -> Result<Signal, Refusal>
     let mut input = codes(builder, &bare, &padding.node, true)?;
     let tensor = builder.seen_as(input.tensor, &[], &image)?;
     padding_has_a_code(builder, &input, &padding.window().0)?;
+    // Factors inside a channel would be those of other places behind the zeros.
+    input.per_channel(image[0])?;
     input.tensor = builder.padded(tensor, &padding)?;
     let shape = [&[1], &padding.around(&image)[..]].concat();
     let settled = input.signal(shape, &padding.node, &padding.output);

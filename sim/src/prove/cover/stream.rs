@@ -61,9 +61,9 @@ pub fn cover(job: &Job, text: &str, witnesses: &BTreeMap<String, Witness>) -> Op
     let sums =
         (0..).take_while(|n| rest.contains(&format!(" exact{n} <= ")) || rest.contains(&format!(" exact{n};"))).count();
     let shortest = 64 + (beats << inputs.len());
-    let lengths = std::iter::successors(Some(shortest), |n| n.checked_mul(LONGER))
-        .take_while(|&n| n <= LONGEST.max(shortest))
-        .collect();
+    let mut lengths: Vec<usize> =
+        std::iter::successors(Some(shortest), |n| n.checked_mul(LONGER)).take_while(|&n| n < LONGEST).collect();
+    lengths.push(LONGEST.max(shortest));
     let promise = |name: &str| rest.contains(&format!("    wire {name};")).then(|| format!("dut.{name}"));
     let promises = ["promise", "promise0", "promise1", "f_promise"].into_iter().filter_map(promise).collect();
     let between = job.prepare().split_once("flatten\n").and_then(|(_, rest)| rest.split_once("opt_clean\n"));
