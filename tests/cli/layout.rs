@@ -10,8 +10,8 @@ fn weight(n: usize) -> i64 {
     (n * n + n / 5) as i64 % 4 - 2
 }
 
-/// A convolution on a cube of 3 rows, 3 columns and 3 channels, channels last, and a layer that tells its 8 outputs apart.
-fn cube(place: &Place) {
+/// A convolution on a cube of 3 rows, 3 columns and 3 channels, channels last, and its quantizer.
+fn convolution() -> Sequence {
     let mut s = Sequence::new(&[1, 3, 3, 3]);
     s.quant(QuantSpec::new(4, false, &1.0));
     let values: Vec<f32> = (0..24).map(|n| weight(n) as f32).collect();
@@ -21,6 +21,18 @@ fn cube(place: &Place) {
     conv.domain = "qonnx.custom_op.channels_last".into();
     s.push(conv);
     s.quant(QuantSpec::new(10, true, &1.0));
+    s
+}
+
+/// Place `n` of row `r` that the convolution makes of an input (row, column, channel), by the definition.
+fn convolved(x: &[i64], n: usize, r: usize) -> i64 {
+    let taps = (0..12).map(|t| (t, n / 2 + t / 6, n % 2 + t / 3 % 2, t % 3));
+    taps.map(|(t, y, x_, c)| weight(r * 12 + t) * x[y * 9 + x_ * 3 + c]).sum()
+}
+
+/// The convolution, and a layer that tells its 8 outputs apart.
+fn cube(place: &Place) {
+    let mut s = convolution();
     s.node("Flatten", &["@"], vec![]);
     let each: Vec<f32> = (0..16).map(|n| (n / 2 + n % 2 * (n / 4)) as f32).collect();
     s.matmul(&[8, 2], &each, QuantSpec::new(5, true, &1.0));
@@ -29,11 +41,7 @@ fn cube(place: &Place) {
 
 /// What the file means, of an input (row, column, channel).
 fn meaning(x: &[i64]) -> Vec<i64> {
-    let at = |i: usize, j: usize, r: usize| -> i64 {
-        let taps = (0..12).map(|t| (t, i + t / 6, j + t / 3 % 2, t % 3));
-        taps.map(|(t, y, x_, c)| weight(r * 12 + t) * x[y * 9 + x_ * 3 + c]).sum()
-    };
-    let vector: Vec<i64> = (0..8).map(|n| at(n / 4, n / 2 % 2, n % 2)).collect();
+    let vector: Vec<i64> = (0..8).map(|n| convolved(x, n / 2, n % 2)).collect();
     let each = |n: usize| (n / 2 + n % 2 * (n / 4)) as i64;
     (0..2).map(|o| (0..8).map(|k| vector[k] * each(k * 2 + o)).sum()).collect()
 }
@@ -70,26 +78,14 @@ fn a_cube_with_channels_last_is_read_as_the_file_has_it() {
 #[test]
 fn an_image_with_channels_last_leaves_as_the_file_has_it() {
     let place = Place::new();
-    let mut s = Sequence::new(&[1, 3, 3, 3]);
-    s.quant(QuantSpec::new(4, false, &1.0));
-    let values: Vec<f32> = (0..24).map(|n| weight(n) as f32).collect();
-    let weights = s.weights(&[2, 2, 2, 3], &values, QuantSpec::new(3, true, &1.0));
-    let data = s.last().to_owned();
-    let mut conv = node("Conv", &[&data, &weights], "conv", vec![ints_attribute("kernel_shape", &[2, 2])]);
-    conv.domain = "qonnx.custom_op.channels_last".into();
-    s.push(conv);
+    let mut s = convolution();
     // A scale of its own for each channel, the last dimension.
-    s.quant(QuantSpec::new(10, true, &1.0));
     let scales = s.floats(&[2], &[1.0, 0.5]);
     s.node("Mul", &["@", &scales], vec![]);
     place.write("image.onnx", encode(&s.model(&[1, 2, 2, 2])));
     let x: Vec<i64> = (0..54).map(|n| (n * n + 3 * n / 2) % 16).collect();
     place.npy("x.npy", &[2, 3, 3, 3], &x);
-    let tap = |frame: &[i64], n: usize, r: usize| -> i64 {
-        let taps = (0..12).map(|t| (t, n / 2 + t / 6, n % 2 + t / 3 % 2, t % 3));
-        taps.map(|(t, y, x, c)| weight(r * 12 + t) * frame[y * 9 + x * 3 + c]).sum()
-    };
-    let codes: Vec<i64> = x.chunks(27).flat_map(|f| (0..8).map(move |n| tap(f, n / 2, n % 2))).collect();
+    let codes: Vec<i64> = x.chunks(27).flat_map(|f| (0..8).map(move |n| convolved(f, n / 2, n % 2))).collect();
     let real: Vec<f64> = codes.iter().enumerate().map(|(n, &c)| c as f64 * [1.0, 0.5][n % 2]).collect();
     for model in ["image.onnx", "image.safetensors", "out"] {
         match model {

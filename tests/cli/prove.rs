@@ -10,13 +10,18 @@ use sim::tools::{Tool, find};
 
 use super::tool::Place;
 
-/// A network of two small layers, generated as `design`; none, and a loud note, where Yosys is missing.
-fn generated() -> Option<Place> {
+/// An empty folder; none, and a loud note, where Yosys is missing.
+fn place() -> Option<Place> {
     if find(Tool::Yosys).is_err() {
         eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
         return None;
     }
-    let place = Place::new();
+    Some(Place::new())
+}
+
+/// A network of two small layers, generated as `design`.
+fn generated() -> Option<Place> {
+    let place = place()?;
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qonnx/frozen/net002.onnx");
     fs::copy(model, place.path("net002.onnx")).unwrap();
     assert_eq!(place.snug("generate net002.onnx -o design").code, 0);
@@ -45,11 +50,7 @@ type Edit<'a> = &'a dyn Fn(&str) -> String;
 /// A 3 x 3 convolution with a border on an image of 2 x 2, or of 1 x 1: each window has taps outside.
 #[test]
 fn windows_that_are_never_whole() {
-    if find(Tool::Yosys).is_err() {
-        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
-        return;
-    }
-    let place = Place::new();
+    let Some(place) = place() else { return };
     for size in [1, 2] {
         let mut s = Sequence::new(&[1, 2, size, size]);
         s.quant(QuantSpec::new(2, false, &1.0));
@@ -72,11 +73,7 @@ fn windows_that_are_never_whole() {
 /// A mean over an image with a border: of 25 places 9 are on the image.
 #[test]
 fn a_pool_over_zeros() {
-    if find(Tool::Yosys).is_err() {
-        eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
-        return;
-    }
-    let place = Place::new();
+    let Some(place) = place() else { return };
     let mut s = Sequence::new(&[1, 2, 3, 3]);
     s.quant(QuantSpec::new(4, false, &1.0));
     let weights = s.weights(&[2, 2, 1, 1], &[1.0, 2.0, -1.0, 1.0], QuantSpec::new(3, true, &1.0));
