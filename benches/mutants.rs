@@ -76,7 +76,7 @@ struct Mutant {
     proof: Proof,
     /// Whether the testbench fails.
     simulation: bool,
-    /// Whether it was shown to behave as the original, where neither caught it.
+    /// Whether it was shown to behave as the original, where no run that breaks a claim and no testbench tells them apart.
     equivalent: Option<bool>,
     seconds: f64,
 }
@@ -199,6 +199,7 @@ impl Bench {
         if let Some(mutant) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Mutant>(&b).ok())
             // How equivalence is shown is not part of the key: a survivor is judged again.
             && mutant.equivalent != Some(false)
+            && (mutant.equivalent.is_some() || mutant.simulation || mutant.proof == Proof::Refuted)
         {
             return Some(mutant);
         }
@@ -222,7 +223,7 @@ impl Bench {
         } else {
             Proof::Unproved
         };
-        let equivalent = (matches!(proof, Proof::Proved | Proof::Stopped) && !simulation).then(|| {
+        let equivalent = (proof != Proof::Refuted && !simulation).then(|| {
             equivalence::holds(job, mutation, &|script| {
                 // A register that the mutation did away with: not shown to be equivalent.
                 self.try_run(script, EQUIVALENCE).inspect_err(|e| eprintln!("{} {number}: {e}", job.module)).ok()

@@ -25,6 +25,9 @@ use crate::model::Model;
 /// The file in a generated folder that holds the folding it was generated with.
 pub const DATAFLOW: &str = "dataflow.json";
 
+/// Its key for the cycles between frames that the design aimed at.
+const TARGET_INTERVAL: &str = "target_interval";
+
 /// How parallel the hardware is.
 #[derive(Debug, clap::Args)]
 pub struct FoldingArgs {
@@ -161,7 +164,11 @@ impl FoldingArgs {
         let goal = self.goal()?;
         let kept = || model.folder_file(DATAFLOW).filter(|_| goal.is_none());
         if let Some(path) = self.folding.clone().or_else(kept) {
-            return Ok(FoldingRequest::Layers(read(&path, &model.network)?));
+            let layers = read(&path, &model.network)?;
+            return Ok(match aimed(&path)? {
+                Some(interval) => FoldingRequest::Resolved { layers, interval },
+                None => FoldingRequest::Layers(layers),
+            });
         }
         let Some(goal) = goal else { return Ok(FoldingRequest::Default) };
         let lowering = LowerOptions { output, ..LowerOptions::default() };
@@ -245,6 +252,19 @@ fn memories(path: &Path, network: &Network) -> Result<BTreeMap<String, WeightMem
         Some(memory.map(|m| (name, m)))
     };
     entries(path, network)?.into_iter().filter_map(memory).collect()
+}
+
+/// The interval that a `dataflow.json` says its design aimed at, where its layers alone do not tell.
+fn aimed(path: &Path) -> Result<Option<u64>, Error> {
+    let value: serde_json::Value = files::read_json(path)?;
+    let Some(interval) =
+        value.get(TARGET_INTERVAL).filter(|_| value.get("schema").is_some_and(serde_json::Value::is_string))
+    else {
+        return Ok(None);
+    };
+    let cycles = interval.as_u64().filter(|&c| c > 0);
+    let reason = || format!("\"{TARGET_INTERVAL}\": {interval} is no number of cycles");
+    Ok(Some(cycles.ok_or_else(|| DataError::Malformed { path: path.to_path_buf(), reason: reason() })?))
 }
 
 /// Reads PE and SIMD by layer.

@@ -108,6 +108,8 @@ const RETRIES: usize = 8;
 pub struct Design {
     /// PE and SIMD of every layer.
     pub folding: Vec<(String, LayerFolding)>,
+    /// Cycles between frames that were aimed at, where the folding alone does not tell.
+    pub target_interval: Option<u64>,
     /// How its sums are built.
     pub backend: Backend,
     /// How wide its accumulators are.
@@ -176,8 +178,10 @@ impl Design {
             message: format!("the queues of the branches cannot be sized: {e}"),
             help: Some("this is a defect of snug; please report it with the model".to_owned()),
         })?;
+        let resolved = resolve(&model.network, request)?;
         Ok(Design {
-            folding: resolve(&model.network, request)?.layers,
+            folding: resolved.layers,
+            target_interval: (resolved.interval != resolved.by_layers).then_some(resolved.interval),
             backend,
             accumulators,
             weight_memory,

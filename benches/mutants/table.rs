@@ -9,11 +9,11 @@ use crate::{DRAWN, Mutant, Proof};
 enum Outcome {
     /// The proof found a run that breaks a claim.
     Refuted,
-    /// The induction fails, no run was found.
+    /// The induction fails, no run was found, and it was not shown to behave as the original.
     Unproved,
     /// The proof says *proved*, or did not end; the testbench fails.
     SimulationAlone,
-    /// Neither catches it, and it was shown to behave as the original.
+    /// No run and no testbench tells it from the original, and it was shown to behave as that.
     Equivalent,
     /// The proof did not end, the testbench passes, and it was not shown equivalent.
     Undecided,
@@ -44,9 +44,9 @@ const LISTED: [(Outcome, &str); 4] = [
 fn outcome(mutant: &Mutant) -> Outcome {
     match (mutant.proof, mutant.simulation, mutant.equivalent) {
         (Proof::Refuted, ..) => Refuted,
+        (_, false, Some(true)) => Equivalent,
         (Proof::Unproved, ..) => Unproved,
         (_, true, _) => SimulationAlone,
-        (_, _, Some(true)) => Equivalent,
         (Proof::Stopped, ..) => Undecided,
         (Proof::Proved, ..) => Survives,
     }
@@ -58,8 +58,8 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
         "# Mutants of the digits\n\nWritten by `make mutants`: {} mutations that `mutate -list -seed {seed}` of {yosys} draws from the logic of the digits'\n\
          modules, claims left out: an inverted or constant bit, or one bit that follows another, at a cell's port. Each is given to the\n\
          proof (`snug prove`'s script of its module, {} s; where it fails, a search for a run: {} s, {} s where the simulation\n\
-         has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a reset in mid-frame). What neither\n\
-         catches is compared with the original by induction.\n\n",
+         has failed already) and to the generated testbench in Icarus (8 frames, 4 stall patterns, a reset in mid-frame). What no run\n\
+         and no testbench tells from the original is compared with it by induction.\n\n",
         mutants.len(),
         crate::PROOF.as_secs(),
         crate::SEARCH.as_secs(),
@@ -73,16 +73,18 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
         let counts = COLUMNS.map(|(column, _)| of.iter().filter(|m| outcome(m) == column).count().to_string());
         let _ = writeln!(page, "| {title} | {} | {} |", of.len(), counts.join(" | "));
     }
-    let caught = |simulation: bool| {
-        mutants.iter().filter(|m| matches!(outcome(m), Refuted | Unproved) && m.simulation == simulation).count()
+    let caught = |by: &[Outcome], simulation: bool| {
+        mutants.iter().filter(|m| by.contains(&outcome(m)) && m.simulation == simulation).count()
     };
     let _ = writeln!(
         page,
         "\n*Refuted*: a run that breaks a claim was found. *Not proved*: induction fails and no run was found in that time, so that\n\
          `snug prove` does not say *proved*. A proof that does not end in time catches nothing here. Proof and simulation both caught\n\
-         {}, the proof alone {}.",
-        caught(true),
-        caught(false)
+         {}; the proof alone {} ({} by a run, {} not proved).",
+        caught(&[Refuted, Unproved], true),
+        caught(&[Refuted, Unproved], false),
+        caught(&[Refuted], false),
+        caught(&[Unproved], false)
     );
     for (wanted, title) in LISTED {
         let list: Vec<&Mutant> = mutants.iter().filter(|m| outcome(m) == wanted).collect();

@@ -29,6 +29,14 @@ pub enum FoldingRequest {
     Interval(u64),
     /// By layer name; layers that are not named are folded to keep up with the slowest named one.
     Layers(BTreeMap<String, LayerFolding>),
+    /// What another request was resolved to: its layers, and the interval it aimed at, which modules without a folding go by (pools,
+    /// concatenations and the pins in front of them).
+    Resolved {
+        /// PE and SIMD by layer name.
+        layers: BTreeMap<String, LayerFolding>,
+        /// Cycles between frames.
+        interval: u64,
+    },
 }
 
 /// A layer as folding sees it.
@@ -86,6 +94,8 @@ pub struct Resolved {
     pub interval: u64,
     /// Cycles between frames that no folding is faster than: windows and images go a place a cycle.
     pub floor: u64,
+    /// Cycles between frames that the layers alone would aim at, as [`FoldingRequest::Layers`].
+    pub by_layers: u64,
 }
 
 /// A folding that a layer can have.
@@ -141,8 +151,12 @@ pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, 
             let slowest = check(&shapes, layers)?;
             (layers, slowest.unwrap_or(elements).max(floor))
         }
+        FoldingRequest::Resolved { layers, interval } => {
+            check(&shapes, layers)?;
+            (layers, *interval)
+        }
     };
-    let layers = shapes
+    let layers: Vec<(String, LayerFolding)> = shapes
         .iter()
         .enumerate()
         .map(|(i, s)| {
@@ -150,7 +164,9 @@ pub fn resolve(network: &Network, request: &FoldingRequest) -> Result<Resolved, 
             (s.name.to_owned(), folding)
         })
         .collect();
-    Ok(Resolved { layers, interval, floor })
+    let slowest = shapes.iter().zip(&layers).map(|(s, (_, f))| s.cycles(*f)).max();
+    let by_layers = slowest.unwrap_or(elements).max(floor);
+    Ok(Resolved { layers, interval, floor, by_layers })
 }
 
 fn shapes<'a>(graph: &Stages<'a>) -> Vec<Shape<'a>> {

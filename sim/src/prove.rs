@@ -8,6 +8,7 @@ pub mod cover;
 pub mod heap;
 pub mod intervals;
 mod module;
+pub mod objection;
 pub mod pairing;
 pub mod promise;
 mod replay;

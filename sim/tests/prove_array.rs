@@ -12,6 +12,7 @@ use generator::target::{Backend, retarget};
 use quantizer::testing::{Limits, network};
 use sim::prove::array::{Source, check};
 use sim::prove::cover::{Witness, witnesses};
+use sim::prove::objection::Objection;
 use sim::prove::{Options, Verdict, prove};
 use sim::tools::{Tool, find};
 
@@ -36,7 +37,7 @@ fn elements_of(design: &Dataflow) -> BTreeMap<String, Witness> {
 }
 
 /// What the bookkeeping says of each element whose sum comes from an array.
-fn checked(design: &Dataflow, texts: &Texts) -> Vec<(String, Result<(), String>)> {
+fn checked(design: &Dataflow, texts: &Texts) -> Vec<(String, Result<(), Objection>)> {
     let witnesses = elements_of(design);
     let of = |(name, witness): (&String, &Witness)| {
         let text = &texts[&format!("{name}.v")];

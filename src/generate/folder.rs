@@ -27,6 +27,9 @@ use crate::prove::scripts;
 struct DataflowFile<'a> {
     schema: &'static str,
     folding: BTreeMap<&'a str, LayerEntry>,
+    /// Cycles between frames that were aimed at, where the folding alone does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_interval: Option<u64>,
     backend: Backend,
     accumulators: String,
     weight_memory: WeightMemory,
@@ -60,6 +63,7 @@ pub fn files(model: &Model, design: &Design, vectors: &Vectors) -> Result<Files,
     let dataflow_file = DataflowFile {
         schema: "snug.dataflow/1",
         folding,
+        target_interval: design.target_interval,
         backend: design.backend,
         accumulators: design.accumulators.to_string(),
         weight_memory: design.weight_memory,

@@ -91,6 +91,35 @@ fn a_pool_over_zeros() {
     assert_eq!(report["ok"], true, "{report}");
 }
 
+/// A pool that takes longer than every layer with weights: its lanes come from the interval that the design aimed at, which the folder
+/// keeps, so that it is built the same once more.
+#[test]
+fn a_pool_slower_than_every_layer() {
+    let Some(place) = place() else { return };
+    let mut s = Sequence::new(&[1, 2, 3, 3]);
+    s.quant(QuantSpec::new(2, true, &1.0));
+    s.node("GlobalAveragePool", &["@"], vec![]);
+    s.quant(QuantSpec::new(2, true, &1.0));
+    let weights = s.weights(&[2, 2, 1, 1], &[1.0, -2.0, 1.0, 1.0], QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    place.write("pool.onnx", encode(&s.model(&[1, 2, 1, 1])));
+    assert_eq!(place.snug("generate pool.onnx --output logits -o pool").code, 0);
+    let dataflow: Value = serde_json::from_slice(&fs::read(place.path("pool/dataflow.json")).unwrap()).unwrap();
+    assert_eq!(dataflow["target_interval"], 18, "an element a clock");
+    assert_eq!(place.json("prove pool", 0)["ok"], true);
+    // By the file of its folding as well.
+    assert_eq!(place.snug("generate pool.onnx --output logits --folding pool/dataflow.json -o again").code, 0);
+    assert_eq!(fs::read(place.path("pool/rtl/pool.v")).unwrap(), fs::read(place.path("again/rtl/pool.v")).unwrap());
+    let edited = dataflow.to_string().replace("\"target_interval\":18", "\"target_interval\":0");
+    place.write("edited.json", edited);
+    let refused = place.snug("generate pool.onnx --output logits --folding edited.json -o third");
+    assert!(
+        refused.code == 2 && refused.stderr.contains("\"target_interval\": 0 is no number of cycles"),
+        "{}",
+        refused.stderr
+    );
+}
+
 #[test]
 fn a_proof_and_what_it_does_not_believe() {
     let Some(place) = generated() else { return };

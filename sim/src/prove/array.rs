@@ -14,6 +14,7 @@ use quantizer::datatype::{Range, Signedness};
 
 use super::heap::{Monomial, Net, Polynomial, Row, Sum, delays, substitute};
 use super::intervals::{claimed, register_bits};
+use super::objection::Objection;
 use super::pairing::instances;
 use super::{text_of, unit_of};
 
@@ -58,18 +59,19 @@ impl<'a> Source<'a> {
 /// Whether the sum of the element `text` is what `sum` says, and its register holds it.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub fn check(text: &str, source: &Source, sum: &Sum) -> Result<(), String> {
+/// What is wrong, or where the text cannot be followed.
+pub fn check(text: &str, source: &Source, sum: &Sum) -> Result<(), Objection> {
     let (low, bits) = source.slice.ok_or("its sum, or its array's beat, is not tied to what its claims speak of")?;
     let levels = source.levels.ok_or("its unit has no protocol")?;
-    let [range] = sum.prefixes.as_slice() else { return Err("it has more than one fold".to_owned()) };
+    let [range] = sum.prefixes.as_slice() else { return Err("it has more than one fold".into()) };
     let array = Array::read(&source.array, source.text)?;
     let net = Net::of(&array.rows, &array.delays)?;
     let wires = array.y.get(low..low + bits).ok_or("its sum lies past the array's end")?;
     let mut total = Polynomial::default();
     for (at, wire) in wires.iter().enumerate() {
         if net.source(wire)?.1.is_some_and(|stage| stage != levels + 1) {
-            return Err(format!("bit {at} of its sum does not come {} cycles behind the beat", levels + 1));
+            let why = format!("bit {at} of its sum does not come {} cycles behind the beat", levels + 1);
+            return Err(Objection::Wrong(why));
         }
         net.put(&mut total, wire, 1i128 << at, bits as u32)?;
     }
@@ -81,12 +83,13 @@ pub fn check(text: &str, source: &Source, sum: &Sum) -> Result<(), String> {
         let monomials = total.0.keys().chain(wanted.0.keys());
         let differs = monomials.into_iter().find(|m| total.0.get(*m) != wanted.0.get(*m)).cloned().unwrap_or_default();
         let name = if differs.is_empty() { "the constant".to_owned() } else { differs.into_iter().collect::<String>() };
-        return Err(format!("{name} does not count what it should"));
+        return Err(Objection::Wrong(format!("{name} does not count what it should")));
     }
     let signed = range.lo < 0;
     let register = register_bits(text).ok_or("its sum is not declared")?;
     if !fits(*range, bits as u32, signed) || range.signed_width() > register {
-        return Err(format!("the sum lies in {range}, and has {bits} bits of the array, {register} in the element"));
+        let why = format!("the sum lies in {range}, and has {bits} bits of the array, {register} in the element");
+        return Err(Objection::Wrong(why));
     }
     let extended = match register as usize - bits.min(register as usize) {
         0 => "x".to_owned(),
@@ -95,11 +98,11 @@ pub fn check(text: &str, source: &Source, sum: &Sum) -> Result<(), String> {
         more => format!("{{{{{more}{{x[{}]}}}}, x}}", bits - 1),
     };
     if (register as usize) < bits || !text.contains(&format!(" value0 = {extended};")) {
-        return Err("it does not extend its sum as the interval's sign asks".to_owned());
+        return Err(Objection::Wrong("it does not extend its sum as the interval's sign asks".to_owned()));
     }
     let claims = claimed(text, 1).ok_or("no interval is claimed of its sum")?;
     if claims.iter().any(|c| c.lo > range.lo || c.hi < range.hi) {
-        return Err("the sum leaves the interval that its thresholds rely on".to_owned());
+        return Err(Objection::Wrong("the sum leaves the interval that its thresholds rely on".to_owned()));
     }
     Ok(())
 }
@@ -134,7 +137,7 @@ fn known(inputs: &[(usize, Encoding, Range)]) -> BTreeMap<String, bool> {
 }
 
 /// The sum of products of one fold.
-fn wanted(sum: &Sum, depth: u32) -> Result<Polynomial, String> {
+fn wanted(sum: &Sum, depth: u32) -> Result<Polynomial, Objection> {
     let mut total = Polynomial::default();
     for &(x, w, _, encoding) in &sum.lanes {
         let of = sum.inputs.iter().find(|i| i.0 == x).ok_or("an input has no range")?;
@@ -263,7 +266,7 @@ impl Array {
     }
 
     /// The shared sums, each with the value that its bits have.
-    fn numbers(&self, net: &Net, inputs: &[(usize, Encoding, Range)]) -> Result<Vec<Number>, String> {
+    fn numbers(&self, net: &Net, inputs: &[(usize, Encoding, Range)]) -> Result<Vec<Number>, Objection> {
         let mut numbers: Vec<Number> = Vec::new();
         for (index, (signed, bits)) in self.hints.iter().enumerate() {
             let depth = bits.len() as u32;
@@ -275,14 +278,14 @@ impl Array {
             let total = total.with(&known(inputs), depth);
             let Some(row) = bits.iter().filter_map(|b| row_of(b)).max() else { continue };
             let value = exact(&total, inputs, depth, *signed)
-                .ok_or_else(|| format!("shared sum {index} can leave its {depth} bits"))?;
+                .ok_or_else(|| Objection::Wrong(format!("shared sum {index} can leave its {depth} bits")))?;
             numbers.push(Number { bits: bits.clone(), signed: *signed, row, value });
         }
         Ok(numbers)
     }
 
     /// Puts rows and shared sums into `total` until it speaks of the beat alone.
-    fn expand(&self, net: &Net, total: &mut Polynomial, numbers: &[Number], depth: u32) -> Result<(), String> {
+    fn expand(&self, net: &Net, total: &mut Polynomial, numbers: &[Number], depth: u32) -> Result<(), Objection> {
         let rows = |total: &Polynomial| total.0.keys().flatten().filter_map(|w| row_of(w)).collect::<BTreeSet<usize>>();
         let mut open = rows(total);
         while let Some(index) = open.pop_last() {

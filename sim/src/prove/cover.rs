@@ -36,6 +36,8 @@ pub struct Witness {
     pub sum: Sum,
     /// What the dataflow says of its input stream.
     pub promise: Option<Arc<Promise>>,
+    /// Vectors of a frame, of a stream.
+    pub vectors: usize,
 }
 
 /// What is needed of a dataflow.
@@ -96,6 +98,7 @@ struct Stream {
     lanes: usize,
     encoding: Encoding,
     ranges: Vec<Range>,
+    vectors: usize,
 }
 
 /// The witness of each processing element by the name of its module, and of each stream by that of the module that watches it, from
@@ -143,7 +146,7 @@ impl Witness {
             element.weights.iter().enumerate().map(word).collect()
         };
         let sum = element.sum(unit, input);
-        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum, promise: None }
+        Witness { bits: bits * input.lanes, largest: words(true), smallest: words(false), sum, ..Witness::default() }
     }
 
     fn of_stream(stream: &Stream) -> Self {
@@ -161,7 +164,13 @@ impl Witness {
             };
             stream.ranges.chunks(lanes).map(word).collect()
         };
-        Witness { bits: bits * lanes, largest: words(true), smallest: words(false), ..Witness::default() }
+        Witness {
+            bits: bits * lanes,
+            largest: words(true),
+            smallest: words(false),
+            vectors: stream.vectors,
+            ..Witness::default()
+        }
     }
 }
 
@@ -212,6 +221,9 @@ impl Element {
     }
 }
 
+/// Why a processing element has no run.
+const NO_ENDS: &str = "nothing is known that would take it to the ends of its accumulator";
+
 /// A cover run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cover {
@@ -234,14 +246,29 @@ enum Goal {
     Leaves(stream::Leaves),
 }
 
-/// The cover run of a job, or `None` for one of no module with streams, or without a readable claim or witness.
+/// What there is to show of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Coverage {
+    /// That this run shows what it should.
+    Run(Cover),
+    /// Nothing: no `valid` goes through it.
+    NotNeeded,
+    /// Something, and no run is known that could; why.
+    Unknown(String),
+}
+
+/// The cover run of a job.
 ///
 /// `text` is the module's Verilog, `cells` the files of the primitives that an element may be made of.
 #[must_use]
-pub fn cover(job: &Job, text: &str, witnesses: &BTreeMap<String, Witness>, cells: &[String]) -> Option<Cover> {
+pub fn cover(job: &Job, text: &str, witnesses: &BTreeMap<String, Witness>, cells: &[String]) -> Coverage {
     match job.kind {
-        Kind::Element => element::cover(job, text, witnesses.get(&job.module)?, cells),
+        Kind::Element => witnesses
+            .get(&job.module)
+            .and_then(|witness| element::cover(job, text, witness, cells))
+            .map_or_else(|| Coverage::Unknown(NO_ENDS.to_owned()), Coverage::Run),
         Kind::Control => stream::cover(job, text, witnesses),
+        Kind::Row => Coverage::NotNeeded,
     }
 }
 
@@ -276,10 +303,8 @@ impl Cover {
     #[must_use]
     pub fn missed(&self) -> &'static str {
         match self.goal {
-            Goal::Ends(_) => "its claims hold, but no run to both ends of its accumulator was found",
-            Goal::Leaves(_) => {
-                "its claims hold, but no run was found in which beats leave it, its sums at both ends of their intervals"
-            }
+            Goal::Ends(_) => "no run to both ends of its accumulator was found",
+            Goal::Leaves(_) => "no run was found in which beats leave it, its sums at both ends of their intervals",
         }
     }
 }

@@ -14,6 +14,7 @@ use generator::dataflow::Encoding;
 use quantizer::datatype::{Range, Signedness};
 
 use super::intervals::claimed;
+use super::objection::Objection;
 pub(super) use net::{Monomial, Net, Polynomial, Row, substitute};
 
 /// How a row of a heap begins in the Verilog, behind the name of the top.
@@ -42,8 +43,8 @@ fn known(sum: &Sum) -> BTreeMap<String, bool> {
 /// Whether the element `text` (a processing element whose sum is a bit heap) sums what `sum` says, and its register holds every prefix.
 ///
 /// # Errors
-/// What is wrong, in words.
-pub fn check(text: &str, sum: &Sum) -> Result<(), String> {
+/// What is wrong, or where the text cannot be followed.
+pub fn check(text: &str, sum: &Sum) -> Result<(), Objection> {
     let rows = rows(text)?;
     let delays = delays(text)?;
     let last = rows.len().checked_sub(1).ok_or("there is no row")?;
@@ -56,7 +57,7 @@ pub fn check(text: &str, sum: &Sum) -> Result<(), String> {
         .and_then(|(before, _)| before.split_whitespace().last()?.parse::<usize>().ok())
         .unwrap_or(0);
     if net.stages[last].is_some_and(|stage| stage != levels + usize::from(accumulate)) {
-        return Err(format!("the last row does not stand behind {levels} adder levels"));
+        return Err(Objection::Wrong(format!("the last row does not stand behind {levels} adder levels")));
     }
     let mut total = Polynomial::default();
     for (at, wire) in direct.iter().enumerate() {
@@ -76,14 +77,16 @@ pub fn check(text: &str, sum: &Sum) -> Result<(), String> {
         } else {
             differs.into_iter().collect::<Vec<_>>().join(" * ")
         };
-        return Err(format!("{name} does not count what it should"));
+        return Err(Objection::Wrong(format!("{name} does not count what it should")));
     }
     if let Some(r) = sum.prefixes.iter().find(|r| r.signed_width() > depth) {
-        return Err(format!("a sum lies in [{}, {}], and its register has {bits} bits", r.lo, r.hi));
+        return Err(Objection::Wrong(format!("a sum lies in [{}, {}], and its register has {bits} bits", r.lo, r.hi)));
     }
     let claims = claimed(text, sum.prefixes.len()).ok_or("no interval is claimed of its sum")?;
     match claims.iter().zip(&sum.prefixes).position(|(c, p)| c.lo > p.lo || c.hi < p.hi) {
-        Some(fold) => Err(format!("fold {fold}: the sum leaves the interval that its thresholds rely on")),
+        Some(fold) => {
+            Err(Objection::Wrong(format!("fold {fold}: the sum leaves the interval that its thresholds rely on")))
+        }
         None => Ok(()),
     }
 }
@@ -213,7 +216,7 @@ fn result(text: &str, last: usize) -> Result<(usize, bool, Vec<String>), String>
 }
 
 /// Whether the memory of weights holds the words that it should.
-fn words(text: &str, sum: &Sum) -> Result<(), String> {
+fn words(text: &str, sum: &Sum) -> Result<(), Objection> {
     // An element without weights has no memory of them.
     for (fold, word) in sum.words.iter().enumerate().filter(|(_, word)| !word.is_empty()) {
         let value = text
@@ -225,7 +228,7 @@ fn words(text: &str, sum: &Sum) -> Result<(), String> {
         let bit = |b: usize| digits.get(b / 4).is_some_and(|d| d >> (b % 4) & 1 == 1);
         if digits.len() != value.len() || (0..4 * digits.len()).any(|b| bit(b) != word.get(b).copied().unwrap_or(false))
         {
-            return Err(format!("fold {fold}: another weight"));
+            return Err(Objection::Wrong(format!("fold {fold}: another weight")));
         }
     }
     Ok(())

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::cover::Cover;
+use super::cover::{Cover, Coverage};
+use super::objection::Objection;
 use super::replay::Replay;
 use super::script::{Job, Kind};
 use super::{Options, ProveError, Verdict, array, cover, file, hash, heap, replay, text_of, unit_of};
@@ -64,12 +65,12 @@ pub struct Counterexample {
 }
 
 /// The version of the checks in this crate, bookkeeping and reading of logs included; raised with every change of them.
-const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 3");
+const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 4");
 
 /// What is run for a module, and the name of its result.
 struct Scripts {
     proof: String,
-    cover: Option<Cover>,
+    cover: Coverage,
     key: String,
 }
 
@@ -90,8 +91,15 @@ impl Scripts {
         let cells: Vec<String> = texts.keys().filter(cell).cloned().collect();
         let witness = witnesses.get(&job.module);
         let own = || texts.values().find(|t| t.contains(&format!("\nmodule {} (\n", job.module))).map(String::as_str);
-        let cover = text.or_else(own).and_then(|text| cover::cover(job, text, witnesses, &cells));
-        let driver = cover.as_ref().map_or("", |c| c.driver.as_str());
+        // Of a row the text is in the script.
+        let cover = match text.or_else(own).or((job.kind == Kind::Row).then_some("")) {
+            Some(text) => cover::cover(job, text, witnesses, &cells),
+            None => Coverage::Unknown("there is no text of it to run".to_owned()),
+        };
+        let driver = match &cover {
+            Coverage::Run(run) => run.driver.as_str(),
+            Coverage::Unknown(_) | Coverage::NotNeeded => "",
+        };
         let sum = format!("{:?}", witness.map(|w| (&w.sum, &w.promise)));
         let array = text.and_then(|text| array::Source::of(&job.module, text, texts));
         let array = array.map_or(["", ""], |a| [a.text, a.unit]);
@@ -116,26 +124,26 @@ pub(super) fn kept(
 }
 
 /// Whether an element's bit heap, or the array that its sum comes from, sums what it should; nothing to show of any other.
-fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options: &Options) -> Result<(), String> {
-    let sum = || {
+fn bookkeeping(text: &str, texts: &BTreeMap<String, String>, job: &Job, options: &Options) -> Result<(), Objection> {
+    let sum = || -> Result<&heap::Sum, Objection> {
         let witness = options.witnesses.get(&job.module).ok_or("what it is to sum is not known")?;
         // The ranges that it starts from are those that the protocol asks for.
         let unit = unit_of(text).and_then(|unit| text_of(texts, unit));
         let top = texts.values().find(|t| t.contains("_watch f_s ("));
         match (&witness.promise, unit, top) {
             (Some(promise), Some(unit), Some(top)) => promise.check(unit, top).map(|()| &witness.sum),
-            _ => Err("the ranges of its inputs are not known".to_owned()),
+            _ => Err("the ranges of its inputs are not known".into()),
         }
     };
     if text.contains(heap::ROW) {
-        return heap::check(text, sum()?).map_err(|what| format!("its bit heap does not sum what it should: {what}"));
+        return heap::check(text, sum()?).map_err(|what| what.of("its bit heap is not shown to sum what it should"));
     }
     match array::Source::of(&job.module, text, texts) {
         Some(source) => {
-            array::check(text, &source, sum()?).map_err(|what| format!("its array does not sum what it should: {what}"))
+            array::check(text, &source, sum()?).map_err(|what| what.of("its array is not shown to sum what it should"))
         }
         None if text.contains("assume property (sum_range);") => {
-            Err("the interval of its sum is assumed, and neither a heap nor an array is there to show it".to_owned())
+            Err("the interval of its sum is assumed, and neither a heap nor an array is there to show it".into())
         }
         None => Ok(()),
     }
@@ -175,8 +183,11 @@ pub(super) fn one(
     if let Some(text) = text_of(texts, &job.module).filter(|_| job.kind == Kind::Element)
         && let Err(what) = bookkeeping(text, texts, job, options)
     {
-        module.verdict = Verdict::Refuted;
-        module.reason = Some(what);
+        module.verdict = match what {
+            Objection::Unread(_) => Verdict::Unknown,
+            Objection::Wrong(_) => Verdict::Refuted,
+        };
+        module.reason = Some(what.to_string());
         return Ok(module);
     }
     let log = match run(yosys, folder, &proof, left(), &mut module) {
@@ -190,14 +201,21 @@ pub(super) fn one(
     module.verdict = log.as_deref().map_or(Verdict::Unknown, |log| verdict(log, job.inductions()));
     let failed = log.is_some();
     if module.verdict == Verdict::Proved {
-        let reached = match &cover {
-            Some(cover) => covered(yosys, folder, cover, left(), &mut module)?,
-            None => job.kind != Kind::Element,
+        let missed = match &cover {
+            Coverage::Run(run) => match covered(yosys, folder, run, left(), &mut module)? {
+                Some(true) => None,
+                Some(false) => Some(run.missed().to_owned()),
+                None => Some(format!(
+                    "the run that shows what they are about was stopped after {} s",
+                    options.timeout.as_secs()
+                )),
+            },
+            Coverage::NotNeeded => None,
+            Coverage::Unknown(why) => Some(why.clone()),
         };
-        if !reached {
+        if let Some(why) = missed {
             module.verdict = Verdict::Unknown;
-            let none = "its claims hold, but nothing is known that would take it to the ends of its accumulator";
-            module.reason = Some(cover.as_ref().map_or(none, Cover::missed).to_owned());
+            module.reason = Some(format!("its claims hold, but {why}"));
         }
     } else {
         // Induction may start where no run leads: a counterexample is one from the beginning.
@@ -244,14 +262,14 @@ pub(super) fn one(
     Ok(module)
 }
 
-/// Whether a simulation with the witness shows what it is to show.
+/// Whether a simulation with the witness shows what it is to show; nothing where the time was up before.
 fn covered(
     yosys: &Found,
     folder: &Path,
     cover: &Cover,
     limit: Duration,
     module: &mut Module,
-) -> Result<bool, ProveError> {
+) -> Result<Option<bool>, ProveError> {
     let work = tempfile::tempdir().map_err(file(&std::env::temp_dir()))?;
     let (driver, waves) = (work.path().join("cover.v"), work.path().join("cover.vcd"));
     fs::write(&driver, &cover.driver).map_err(file(&driver))?;
@@ -259,13 +277,13 @@ fn covered(
     for &length in &cover.lengths {
         let script = cover.script(length, &driver.to_string_lossy(), &waves.to_string_lossy());
         if run(yosys, folder, &script, limit.saturating_sub(start.elapsed()), module)?.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         if cover.reached(fs::File::open(&waves).map_err(file(&waves))?) {
-            return Ok(true);
+            return Ok(Some(true));
         }
     }
-    Ok(false)
+    Ok(Some(false))
 }
 
 /// The log of a script, or nothing where the time was up. What it took is added to the module's.

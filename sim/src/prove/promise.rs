@@ -4,6 +4,7 @@ use generator::dataflow::Encoding;
 use quantizer::datatype::{Range, Signedness};
 
 use super::intervals::looked_up;
+use super::objection::Objection;
 
 /// What a stream is said to carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +23,11 @@ impl Promise {
     /// Whether the protocol in `unit` asks for no more than these ranges, as the module in `top` has them.
     ///
     /// # Errors
-    /// What is wrong, in words.
-    pub fn check(&self, unit: &str, top: &str) -> Result<(), String> {
+    /// What is wrong, or where the text cannot be followed.
+    pub fn check(&self, unit: &str, top: &str) -> Result<(), Objection> {
         let name = &self.module;
         if !unit.contains(&format!("    {name} range (.beat(synapse), .data(x), .ok(lane_ok));")) {
-            return Err(format!("its protocol does not ask {name}"));
+            return Err(format!("its protocol does not ask {name}").into());
         }
         let text = top.split_once(&format!("\nmodule {name} (")).and_then(|(_, r)| r.split("\nendmodule").next());
         let text = text.ok_or_else(|| format!("there is no module {name}"))?;
@@ -37,9 +38,9 @@ impl Promise {
                 // What lies past the vector's end has no weight.
                 let Some(said) = self.ranges.get(beat * self.lanes + lane) else { continue };
                 if asked.lo < said.lo || asked.hi > said.hi {
-                    return Err(format!(
+                    return Err(Objection::Wrong(format!(
                         "beat {beat}, lane {lane}: {name} lets pass {asked}, and the dataflow says {said}"
-                    ));
+                    )));
                 }
             }
         }

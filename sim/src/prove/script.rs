@@ -17,6 +17,9 @@ const ELEMENT_STEPS: usize = 4;
 /// The same for other modules: a search in an input map needs a step for each of its stages.
 const CONTROL_STEPS: usize = 12;
 
+/// The same for logic without registers.
+const ROW_STEPS: usize = 1;
+
 /// The same for claims in groups, which are made for one step each.
 const LEMMA_STEPS: usize = 1;
 
@@ -25,8 +28,10 @@ const LEMMA_STEPS: usize = 1;
 pub enum Kind {
     /// A processing element.
     Element,
-    /// Everything else.
+    /// Any other module of the design.
     Control,
+    /// A row of a bit heap, by itself: logic without registers, proved for all its inputs.
+    Row,
 }
 
 /// One script.
@@ -63,7 +68,11 @@ impl Job {
     #[must_use]
     pub fn induction(&self, verify: bool) -> String {
         let verify = if verify { " -verify" } else { "" };
-        let steps = if self.kind == Kind::Element { ELEMENT_STEPS } else { CONTROL_STEPS };
+        let steps = match self.kind {
+            Kind::Element => ELEMENT_STEPS,
+            Kind::Control => CONTROL_STEPS,
+            Kind::Row => ROW_STEPS,
+        };
         let steps = if self.groups > 1 { LEMMA_STEPS } else { steps };
         let sat = format!("sat -tempinduct -prove-asserts -set-assumes -maxsteps {steps}{verify} {}\n", self.module);
         if self.groups == 1 {
@@ -256,7 +265,7 @@ fn row_job(row: &str, width: usize, ternary: bool, files: Vec<String>, text: &st
          t:$assert\n",
         sum.join(" + ")
     );
-    Job { module: name, kind: Kind::Control, files, prepare: s, folds: 0, groups: 1 }
+    Job { module: name, kind: Kind::Row, files, prepare: s, folds: 0, groups: 1 }
 }
 
 fn job(module: &str, kind: Kind, mut files: Vec<String>, cut: &str, body: &str, folds: usize) -> Job {

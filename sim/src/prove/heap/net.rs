@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::objection::Objection;
+
 /// A wire at the pipeline stage in which a row reads it.
 pub type Monomial = BTreeSet<String>;
 
@@ -45,7 +47,7 @@ pub struct Row {
 }
 
 /// Replaces the outputs of row `index` in `total` by what the row sums.
-pub fn substitute(net: &Net, total: &mut Polynomial, index: usize, depth: u32) -> Result<(), String> {
+pub fn substitute(net: &Net, total: &mut Polynomial, index: usize, depth: u32) -> Result<(), Objection> {
     let row = &net.rows[index];
     let name = |j: usize| format!("r{index}[{j}]");
     let modulus = 1i128 << depth;
@@ -53,12 +55,12 @@ pub fn substitute(net: &Net, total: &mut Polynomial, index: usize, depth: u32) -
     let prefix = format!("r{index}[");
     let linear = |m: &Monomial| m.len() == 1 || !m.iter().any(|w| w.starts_with(&prefix));
     if !total.0.keys().all(linear) {
-        return Err(format!("an output of row {index} is read as more than a number's bit"));
+        return Err(format!("an output of row {index} is read as more than a number's bit").into());
     }
     let unit = coefficient(0);
     let width = row.init.len();
     if width + 2 > 60 || row.kept > width + 2 {
-        return Err(format!("row {index} keeps {} bits of {width} columns", row.kept));
+        return Err(format!("row {index} keeps {} bits of {width} columns", row.kept).into());
     }
     for j in 0..width + 2 {
         // Above the sum the carry and, in ternary rows, the majority: both of the same weight.
@@ -68,7 +70,7 @@ pub fn substitute(net: &Net, total: &mut Polynomial, index: usize, depth: u32) -
         }
         // A bit that is dropped must never be 1, or count nothing.
         if (j < row.kept && coefficient(j) != 0) || (counts != 0 && row.can_be_one(index, j)?) {
-            return Err(format!("row {index}, bit {j}: it is not consumed once at its weight"));
+            return Err(Objection::Wrong(format!("row {index}, bit {j}: it is not consumed once at its weight")));
         }
     }
     for j in 0..row.kept {
@@ -86,7 +88,7 @@ pub struct Net<'a> {
 }
 
 impl<'a> Net<'a> {
-    pub fn of(rows: &'a [Row], delays: &'a [Vec<String>]) -> Result<Self, String> {
+    pub fn of(rows: &'a [Row], delays: &'a [Vec<String>]) -> Result<Self, Objection> {
         let mut net = Net { rows, delays, stages: Vec::new() };
         for (index, row) in rows.iter().enumerate() {
             let mut stage = None;
@@ -94,7 +96,7 @@ impl<'a> Net<'a> {
                 let late = wire == "sum_first" || wire.starts_with("acc_reg[");
                 let (_, at) = net.source(wire)?;
                 if (late && index + 1 != rows.len()) || (at.is_some() && stage.is_some() && at != stage) {
-                    return Err(format!("row {index} reads {wire} of another stage"));
+                    return Err(Objection::Wrong(format!("row {index} reads {wire} of another stage")));
                 }
                 stage = at.or(stage);
             }
@@ -104,7 +106,7 @@ impl<'a> Net<'a> {
     }
 
     /// The wire behind delays, and the stage in which `wire` is there; `None` for a constant or what is there in the last stage alone.
-    pub fn source(&self, wire: &str) -> Result<(String, Option<usize>), String> {
+    pub fn source(&self, wire: &str) -> Result<(String, Option<usize>), Objection> {
         let index = |w: &str| w.split_once('[').and_then(|(_, r)| r.trim_end_matches(']').parse::<usize>().ok());
         let number =
             |w: &str, from: char| w.split_once('[').and_then(|(n, _)| n.strip_prefix(from)?.parse::<usize>().ok());
@@ -122,17 +124,17 @@ impl<'a> Net<'a> {
         let (stage, bit) = number(wire, 'd').zip(index(wire)).ok_or_else(unknown)?;
         let before = stage.checked_sub(1).and_then(|s| self.delays.get(s)?.get(bit)).ok_or_else(unknown)?;
         if number(before, 'd').is_some_and(|s| s + 1 != stage) {
-            return Err(format!("{wire} waits for {before} of another stage"));
+            return Err(Objection::Wrong(format!("{wire} waits for {before} of another stage")));
         }
         let (name, at) = self.source(before)?;
         match at {
             Some(at) if at + 1 == stage => Ok((name, Some(stage))),
-            _ => Err(format!("{wire} waits for {before} of another stage")),
+            _ => Err(Objection::Wrong(format!("{wire} waits for {before} of another stage"))),
         }
     }
 
     /// Adds `unit` times a wire.
-    pub fn put(&self, total: &mut Polynomial, wire: &str, unit: i128, depth: u32) -> Result<(), String> {
+    pub fn put(&self, total: &mut Polynomial, wire: &str, unit: i128, depth: u32) -> Result<(), Objection> {
         match wire {
             "1'b0" => {}
             "1'b1" => total.add(Monomial::new(), unit, depth),
@@ -142,7 +144,7 @@ impl<'a> Net<'a> {
     }
 
     /// Adds `unit` times what a row sums.
-    pub fn put_row(&self, total: &mut Polynomial, index: usize, unit: i128, depth: u32) -> Result<(), String> {
+    pub fn put_row(&self, total: &mut Polynomial, index: usize, unit: i128, depth: u32) -> Result<(), Objection> {
         let row = &self.rows[index];
         for column in 0..row.init.len() {
             let values = row.values(index, column)?;
@@ -181,7 +183,7 @@ impl<'a> Net<'a> {
 
 impl Row {
     /// Whether output `j` can be 1; told exactly enough for what lies above the sum, and never denied of the sum itself.
-    fn can_be_one(&self, index: usize, j: usize) -> Result<bool, String> {
+    fn can_be_one(&self, index: usize, j: usize) -> Result<bool, Objection> {
         let width = self.init.len();
         if j < width {
             return Ok(true);
@@ -207,7 +209,7 @@ impl Row {
     }
 
     /// What a column adds for each value of its pins, from all 32 addresses of its LUT.
-    fn values(&self, index: usize, column: usize) -> Result<[i128; 16], String> {
+    fn values(&self, index: usize, column: usize) -> Result<[i128; 16], Objection> {
         let bit = |address: usize| i128::from(self.init[column] >> address & 1);
         let mut values = [0; 16];
         for (pins, value) in values.iter_mut().enumerate() {
@@ -215,7 +217,7 @@ impl Row {
             let (low, high) = ((bit(pins), bit(pins | 16)), (bit(pins | 32), bit(pins | 48)));
             let turned = if self.ternary { high.0 != high.1 } else { high.0 == high.1 };
             if low.0 != low.1 || !turned {
-                return Err(format!("row {index}, column {column}: its LUT is no counter"));
+                return Err(Objection::Wrong(format!("row {index}, column {column}: its LUT is no counter")));
             }
             *value = if self.ternary { 2 * low.0 + high.0 } else { low.0 + (low.0 ^ high.0) };
         }
