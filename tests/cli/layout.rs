@@ -1,6 +1,6 @@
 //! Data in the shape that the ONNX file gives its input: channels last, reshaped.
 
-use quantizer::onnx::build::{encode, ints, ints_attribute, node};
+use quantizer::onnx::build::{encode, int, ints, ints_attribute, node};
 use quantizer::onnx::sequence::{QuantSpec, Sequence};
 
 use super::tool::Place;
@@ -161,4 +161,63 @@ snug::data::shape
   × x.npy: shape [1, 3, 4, 2] does not fit the network's input, [2, 3, 4]
   help: it would fit with its channels last: --layout nhwc",
     );
+}
+
+/// An image of 4 channels and 2 x 2 pixels behind a convolution, flattened: the name of its elements.
+fn flattened(s: &mut Sequence) -> String {
+    s.quant(QuantSpec::new(3, true, &1.0));
+    let values: Vec<f32> = (0..16).map(|n| (n * 7 % 5) as f32 - 2.0).collect();
+    let weights = s.weights(&[4, 4, 1, 1], &values, QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+    s.quant(QuantSpec::new(3, true, &2.0));
+    s.node("Flatten", &["@"], vec![]);
+    s.last().to_owned()
+}
+
+/// Elements of a flattened image come pixel by pixel: what is added to them has to come so too.
+#[test]
+fn a_flattened_image_is_added_to_a_vector() {
+    let place = Place::new();
+    let x: Vec<i64> = (0..48).map(|n| (n * n + n / 3) % 7 - 3).collect();
+    place.npy("x.npy", &[3, 4, 2, 2], &x);
+    let dense: Vec<f32> = (0..256).map(|n| (n * n % 11) as f32 - 5.0).collect();
+    for (name, behind) in [("output", false), ("layer", true)] {
+        let mut s = Sequence::new(&[1, 4, 2, 2]);
+        let flat = flattened(&mut s);
+        s.matmul(&[16, 16], &dense, QuantSpec::new(4, true, &1.0));
+        s.quant(QuantSpec::new(4, true, &4.0));
+        s.node("Add", &["@", &flat], vec![]);
+        s.quant(QuantSpec::new(3, true, &2.0));
+        s.node("Add", &["@", &flat], vec![]);
+        if behind {
+            s.quant(QuantSpec::new(4, true, &1.0));
+            s.matmul(&[16, 3], &dense[..48], QuantSpec::new(4, true, &1.0));
+        }
+        let outputs = if behind { 3 } else { 16 };
+        place.write("sum.onnx", encode(&s.model(&[1, outputs])));
+        let run = |model: &str, engine: &str| {
+            let done = place.snug(&format!("simulate {model} --inputs x.npy --raw --outputs y.npy --engine {engine}"));
+            assert_eq!(done.code, 0, "{name}: {done:?}");
+            place.read_npy::<i64>("y.npy").1
+        };
+        let golden = run("sum.onnx", "golden");
+        assert!(golden.iter().any(|&v| v != golden[0]), "{name}");
+        assert_eq!(run("sum.onnx", "cycle"), golden, "{name}");
+        assert_eq!(place.snug("generate sum.onnx --output logits -o out --force").code, 0, "{name}");
+        assert_eq!(run("out", "cycle"), golden, "{name}");
+    }
+
+    // One channel of 4 x 4 pixels comes in another order than four of 2 x 2.
+    let mut s = Sequence::new(&[1, 4, 2, 2]);
+    s.quant(QuantSpec::new(3, true, &1.0));
+    let codes = s.last().to_owned();
+    s.node("Flatten", &["@"], vec![]);
+    let flat = s.last().to_owned();
+    s.resume(&codes).node("DepthToSpace", &["@"], vec![int("blocksize", 2)]);
+    s.node("Flatten", &["@"], vec![]);
+    s.node("Add", &["@", &flat], vec![]);
+    s.matmul(&[16, 3], &dense[..48], QuantSpec::new(4, true, &1.0));
+    place.write("shapes.onnx", encode(&s.model(&[1, 3])));
+    let done = place.snug("generate shapes.onnx --output logits -o shapes");
+    assert!(done.code == 2 && done.stderr.contains("flattened images of different shapes"), "{done:?}");
 }

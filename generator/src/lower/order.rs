@@ -1,8 +1,8 @@
 //! Which tensors must come in a given channel order: joins and the output take the source's, depth to space the parts
-//! of a pixel one after the other, groups of a convolution the channels of each together. Everything else takes its producer's
-//! order.
+//! of a pixel one after the other, groups of a convolution the channels of each together, sums of a flattened image its pixels one after
+//! the other. Everything else takes its producer's order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use quantizer::network::{DepthToSpace, TensorId};
 
@@ -33,9 +33,15 @@ impl Orders {
                         Some(groups) => grouped(stage, groups, asked.as_deref(), &natural(input))?,
                         None => None,
                     },
-                    Work::Flatten => None,
+                    // An image comes pixel by pixel, whatever is asked; where that is it, its channels must be in order.
+                    Work::Flatten => {
+                        asked.as_deref().filter(|order| *order == by_pixels(graph, input)).map(|_| natural(input))
+                    }
                     Work::Requant(_) | Work::Table(_) | Work::Pool { .. } | Work::Upsample(_) => asked.clone(),
-                    Work::Add(_) => Some(asked.clone().unwrap_or_else(|| natural(input))),
+                    Work::Add(_) => Some(match flattened(graph, stage)? {
+                        Some(image) => by_pixels(graph, image),
+                        None => asked.clone().unwrap_or_else(|| natural(input)),
+                    }),
                     Work::Concat => match &asked {
                         Some(order) if !order.is_sorted() => {
                             return Err(unsupported(
@@ -57,7 +63,7 @@ impl Orders {
                 };
                 let Some(wanted) = wanted else { continue };
                 if orders.asked.get(&input).is_some_and(|other| *other != wanted) {
-                    let reason = "its input is read in two channel orders (by a join and by depth to space); put a convolution in front of the depth to space";
+                    let reason = "its input is read in two orders (of channels, by a join and by depth to space, or of elements, by sums of flattened images); put a convolution in front of the depth to space, or a fully connected layer in front of the sum";
                     return Err(unsupported(stage.layer, reason));
                 }
                 orders.asked.insert(input, wanted);
@@ -70,6 +76,49 @@ impl Orders {
     pub fn get(&self, tensor: TensorId) -> Option<&[usize]> {
         self.asked.get(&tensor).map(Vec::as_slice)
     }
+}
+
+/// The image of several pixels that is flattened and reaches the sum `stage`, through whatever keeps its elements' order.
+///
+/// # Errors
+/// Two that come in different orders.
+fn flattened(graph: &Stages, stage: &Stage) -> Result<Option<TensorId>, GenerateError> {
+    let mut found: Option<TensorId> = None;
+    if graph.network.tensor(stage.output).shape.len() > 1 {
+        return Ok(None);
+    }
+    let (mut open, mut seen) = (stage.inputs.clone(), HashSet::new());
+    while let Some(tensor) = open.pop() {
+        let Some(writer) = graph.stages.iter().find(|s| s.output == tensor).filter(|_| seen.insert(tensor)) else {
+            continue;
+        };
+        match &writer.work {
+            Work::Flatten if pixels(graph, writer.inputs[0]) > 1 => {
+                let image = writer.inputs[0];
+                if found.is_some_and(|other| by_pixels(graph, other) != by_pixels(graph, image)) {
+                    return Err(unsupported(
+                        stage.layer,
+                        "it adds flattened images of different shapes, whose elements come in different orders; put a fully connected layer behind one of them",
+                    ));
+                }
+                found = Some(image);
+            }
+            Work::Requant(_) | Work::Table(_) | Work::Add(_) => open.extend(&writer.inputs),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Pixels of a tensor.
+fn pixels(graph: &Stages, tensor: TensorId) -> usize {
+    graph.network.tensor(tensor).shape.iter().skip(1).product()
+}
+
+/// The order in which the elements of a flattened image come: pixel by pixel, channels in order.
+fn by_pixels(graph: &Stages, image: TensorId) -> Vec<usize> {
+    let (channels, pixels) = (graph.network.tensor(image).shape[0], pixels(graph, image));
+    (0..channels * pixels).map(|i| i % channels * pixels + i / channels).collect()
 }
 
 /// The order that a grouped convolution asks for: its rows come in the order of its channels. A depthwise one takes any, unless an

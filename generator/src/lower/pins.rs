@@ -34,11 +34,14 @@ impl Builder<'_> {
         let flat = tensor.shape.len() == 1 || reader.is_none_or(|s| matches!(s.work, Work::Flatten | Work::Requant(_)));
         let (channels, size) = image(&tensor.shape).unwrap_or((tensor.shape[0], [1, 1]));
         let pixels = size[0] * size[1];
-        let (order, vectors): (Vec<usize>, usize) = if flat {
+        // In the order that a depth to space or a sum asks for, where it reads the pins by whatever keeps that order.
+        let asked = self.orders.get(self.network.input).map(<[usize]>::to_vec);
+        let (order, vectors): (Vec<usize>, usize) = if let (true, [_], Some(order)) = (flat, &tensor.shape[..], &asked)
+        {
+            (order.clone(), 1)
+        } else if flat {
             ((0..channels * pixels).map(|i| (i % channels) * pixels + i / channels).collect(), 1)
         } else {
-            // In the order of channels that a depth to space asks for, where it reads the pins by whatever keeps that order.
-            let asked = self.orders.get(self.network.input).map(<[usize]>::to_vec);
             (asked.unwrap_or_else(|| (0..channels).collect()), pixels)
         };
         let per_channel = if flat { pixels } else { 1 };
