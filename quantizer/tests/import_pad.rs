@@ -222,3 +222,25 @@ fn a_change_of_layout_carries_the_zeros_of_a_pad() {
     let text = import(&s).unwrap_err().to_string();
     assert!(text.contains("it reads what Pad 'Pad_t1' has enlarged"), "{text}");
 }
+
+/// Where a Pad's zeros are carried on by functions, their ONNX tensor is the one with zeros; what stands for it without them has a
+/// name of its own.
+#[test]
+fn each_tensor_has_a_name_of_its_own() {
+    let mut s = padded(&[1, 1, 3, 4], [1, 1, 1, 1]);
+    let zeros = s.last().to_owned();
+    s.node("Relu", &["@"], vec![]);
+    s.quant(QuantSpec::new(3, false, &2.0));
+    let behind = s.last().to_owned();
+    s.node("Concat", &["@", &zeros], vec![int("axis", 1)]);
+    let ones = s.weights(&[1, 2, 1, 1], &[1.0, 1.0], QuantSpec::new(2, true, &1.0));
+    s.node("Conv", &["@", &ones], vec![]);
+    let imported = checked(&s);
+    let shape = |name: &str| {
+        let of: Vec<_> = imported.network.tensors.iter().filter(|t| t.name == name).collect();
+        assert_eq!(of.len(), 1, "{name}");
+        of[0].shape.clone()
+    };
+    assert_eq!((shape(&zeros), shape(&behind)), (vec![1, 5, 6], vec![1, 5, 6]));
+    assert_eq!(shape(&format!("{behind} without the zeros of Pad_t1")), [1, 3, 4]);
+}

@@ -52,11 +52,11 @@ pub fn apply(
     match widened(window, &mut weights) {
         Some(wide) => window = wide,
         None => {
-            let (node, output) = match zeros {
-                Some(zeros) => (zeros.node, zeros.output),
-                None => (format!("{name} padding"), format!("{} padded", node.input[0])),
+            let (node, output, read) = match zeros {
+                Some(zeros) => (zeros.node, zeros.output, zeros.read),
+                None => (format!("{name} padding"), format!("{} padded", node.input[0]), signal.functions()),
             };
-            let padding = Padding { node, output, begin: window.pad_begin, end: window.pad_end };
+            let padding = Padding { node, output, read, begin: window.pad_begin, end: window.pad_end };
             signal = pad::settle(builder, &Signal { padding: Some(padding), ..signal })?;
             window = Window { pad_begin: [0, 0], pad_end: [0, 0], ..window };
         }

@@ -1,4 +1,4 @@
-//! What layers are called: the module path that their parameters share, else the ONNX node.
+//! What layers are called: the module path that their parameters share, else the ONNX node. Names of tensors are told apart.
 
 use std::collections::{HashMap, HashSet};
 use std::mem::{Discriminant, discriminant};
@@ -9,7 +9,7 @@ use crate::network::Op;
 /// Endings of parameters that a module owns.
 const PARAMETERS: [&str; 4] = [".weight", ".bias", ".running_mean", ".running_var"];
 
-/// Names all layers and the chains of their thresholds.
+/// Names all layers and the chains of their thresholds; no two tensors keep one name.
 pub fn assign(builder: &mut Builder) {
     let mut taken: HashSet<(Discriminant<Op>, String)> = HashSet::new();
     for i in 0..builder.layers.len() {
@@ -20,16 +20,30 @@ pub fn assign(builder: &mut Builder) {
             _ => builder.layers[i].name.clone(),
         };
         let kind = discriminant(&builder.layers[i].op);
-        let mut name = wanted.clone();
-        let mut n = 2;
-        while !taken.insert((kind, name.clone())) {
-            name = format!("{wanted}_{n}");
-            n += 1;
-        }
-        builder.layers[i].name = name;
+        builder.layers[i].name = free(&wanted, |name| taken.insert((kind, name)));
+    }
+    // Two layers can stand for one ONNX tensor: its codes, and its codes with a Pad's zeros around them.
+    let mut taken = HashSet::new();
+    for tensor in &mut builder.tensors {
+        tensor.name = free(&tensor.name, |name| taken.insert(name));
     }
     for chain in &mut builder.chains {
         chain.layer = builder.layers[chain.index].name.clone();
+    }
+}
+
+/// `wanted`, or with the first number behind it that `take` takes.
+fn free(wanted: &str, mut take: impl FnMut(String) -> bool) -> String {
+    if take(wanted.to_owned()) {
+        return wanted.to_owned();
+    }
+    let mut n = 2;
+    loop {
+        let name = format!("{wanted}_{n}");
+        if take(name.clone()) {
+            return name;
+        }
+        n += 1;
     }
 }
 

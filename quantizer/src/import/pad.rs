@@ -26,6 +26,8 @@ pub struct Padding {
     pub node: String,
     /// The ONNX tensor that it writes.
     pub output: String,
+    /// What the Pad read: codes, and how many functions of them. More of these behind it have carried the zeros on.
+    pub read: (Option<TensorId>, usize),
     /// Places added above and to the left.
     pub begin: [usize; 2],
     /// Places added below and to the right.
@@ -83,18 +85,25 @@ pub fn settle(builder: &mut Builder, signal: &Signal) -> Result<Signal, Refusal>
     padding_has_a_code(builder, &input, &padding.window().0)?;
     // Factors inside a channel would be those of other places behind the zeros.
     input.per_channel(image[0])?;
-    input.tensor = builder.padded(tensor, &padding)?;
+    // Behind functions that carried the zeros on, their ONNX tensor is the one with zeros.
+    let output = match (bare.links.last(), bare.tensor()) {
+        _ if padding.read == bare.functions() => padding.output.clone(),
+        (Some(link), _) => link.output.clone(),
+        (None, Some(id)) => builder.tensors[id.0].name.clone(),
+        (None, None) => padding.output.clone(),
+    };
+    input.tensor = builder.padded(tensor, &padding, &output)?;
     let shape = [&[1], &padding.around(&image)[..]].concat();
-    let settled = input.signal(shape, &padding.node, &padding.output);
+    let settled = input.signal(shape, &padding.node, &output);
     Ok(Signal { channels_last: signal.channels_last, ..settled })
 }
 
 impl Builder {
-    /// An image of codes with zeros around it: adds a layer, or finds the one that is there.
+    /// An image of codes with zeros around it, `output` in ONNX: adds a layer, or finds the one that is there.
     ///
     /// # Errors
     /// If the result is too large.
-    fn padded(&mut self, id: TensorId, padding: &Padding) -> Result<TensorId, Refusal> {
+    fn padded(&mut self, id: TensorId, padding: &Padding, output: &str) -> Result<TensorId, Refusal> {
         let key = (id, padding.clone());
         if let Some(&known) = self.padded.get(&key) {
             return Ok(known);
@@ -105,7 +114,10 @@ impl Builder {
         let weights =
             Array2::from_shape_fn((channels, window.kernel[0] * window.kernel[1]), |(_, p)| i64::from(p == place));
         let conv = Conv { weights, weight_type: DataType::signed(2), groups: channels, window };
-        let padded = self.layer(&padding.node, &padding.output, Op::Conv(conv), vec![id], scale)?;
+        if self.tensors[id.0].name == output {
+            self.tensors[id.0].name = format!("{output} without the zeros of {}", padding.node);
+        }
+        let padded = self.layer(&padding.node, output, Op::Conv(conv), vec![id], scale)?;
         self.padded.insert(key, padded);
         Ok(padded)
     }
@@ -150,7 +162,8 @@ pub fn apply(node: &NodeProto, signal: &Signal, constants: &[Option<&Constant>])
     }
     let image = signal.image()?;
     let output = node.output.first().cloned().unwrap_or_default();
-    let mut padding = Padding { node: node_name(node), output, begin: [0, 0], end: [0, 0] };
+    let read = signal.functions();
+    let mut padding = Padding { node: node_name(node), output, read, begin: [0, 0], end: [0, 0] };
     for (i, &axis) in axes.iter().enumerate() {
         for (ends, &pad) in [(&mut padding.begin, &given[i]), (&mut padding.end, &given[axes.len() + i])] {
             let places = usize::try_from(pad).ok().filter(|&p| p <= crate::shape::MAX_WINDOW);

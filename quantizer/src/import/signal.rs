@@ -60,6 +60,11 @@ impl Signal {
         }
     }
 
+    /// What it is a function of, and of how many functions.
+    pub fn functions(&self) -> (Option<TensorId>, usize) {
+        (self.tensor(), self.links.len())
+    }
+
     /// The integer tensor that it is a function of, if there is one.
     pub fn tensor(&self) -> Option<TensorId> {
         match self.origin {
