@@ -145,6 +145,7 @@ fn main() {
                         match mutant.equivalent {
                             Some(true) => ", equivalent",
                             Some(false) if mutant.proof == Proof::Stopped => ", UNDECIDED",
+                            Some(false) if mutant.proof == Proof::Unproved => ", not shown equivalent",
                             Some(false) => ", SURVIVES",
                             None => "",
                         },
