@@ -283,7 +283,7 @@ fn yosys(files: &Files, dataflow: &Dataflow, report: &mut Report, console: &Cons
 /// The claims of the written Verilog, by Yosys.
 fn proof(dir: &Path, console: &Console) -> Result<(bool, Proof), Error> {
     let start = Instant::now();
-    let found = prove::folder(dir, PROOF_LIMIT, None, console)?;
+    let found = prove::folder(dir, PROOF_LIMIT, None, false, console)?;
     let modules = &found.report.modules;
     let proved = modules.iter().filter(|m| m.verdict == Verdict::Proved).count();
     console.print(format!(
@@ -312,6 +312,7 @@ fn prove_element(dataflow: &Dataflow, name: &str, console: &Console) -> Result<s
         timeout: PROOF_LIMIT,
         work: folder.path().to_path_buf(),
         module: Some(name.to_owned()),
+        fresh: false,
         witnesses: sim::prove::cover::witnesses(&serde_json::to_value(dataflow).unwrap_or_default())
             .unwrap_or_default(),
     };

@@ -1,8 +1,10 @@
 //! `snug prove`: Yosys on the claims in a generated folder's Verilog, and what follows for the certificate.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use generator::dataflow::Kind;
 use serde::Serialize;
 use sim::prove::{self, Counterexample, Module, Options, Report, Verdict};
 use sim::report::{self, Proof};
@@ -31,6 +33,9 @@ pub struct Args {
     /// Only this Verilog module
     #[arg(long, value_name = "NAME")]
     module: Option<String>,
+    /// Prove everything now: believe no verdict that the folder keeps from an earlier run
+    #[arg(long)]
+    fresh: bool,
 }
 
 #[derive(Serialize)]
@@ -80,7 +85,7 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
         return Err(ModelError::Folder { path: args.dir.clone() }.into());
     }
     let start = Instant::now();
-    let found = folder(&args.dir, Duration::from_secs(args.timeout), args.module.clone(), console)?;
+    let found = folder(&args.dir, Duration::from_secs(args.timeout), args.module.clone(), args.fresh, console)?;
     let seconds = start.elapsed().as_secs_f64();
     let report = &found.report;
     if console.json {
@@ -117,15 +122,29 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
 ///
 /// # Errors
 /// If Yosys is missing or fails, or a file cannot be read.
-pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &Console) -> Result<Found, Error> {
+pub fn folder(
+    dir: &Path,
+    timeout: Duration,
+    module: Option<String>,
+    fresh: bool,
+    console: &Console,
+) -> Result<Found, Error> {
     let yosys = tools::find(Tool::Yosys)?;
     let files = scripts::listed(dir)?;
+    // Nothing that the folder says of its hardware is believed but the options that it was made with.
+    let again = {
+        let _progress = Progress::start(console, "generating the network once more".to_owned());
+        written::again(dir)?
+    };
+    let witnesses = serde_json::to_value(&again.dataflow).and_then(|dataflow| prove::cover::witnesses(&dataflow));
     let options = Options {
         jobs: rayon::current_num_threads(),
         timeout,
         work: dir.join(output_dir::BUILD).join(output_dir::PROOFS),
         module: module.clone(),
-        witnesses: witnesses(dir)?,
+        fresh,
+        witnesses: witnesses
+            .map_err(|e| crate::data::DataError::Malformed { path: dir.into(), reason: e.to_string() })?,
     };
     let report = {
         let progress = Progress::start(console, format!("{}: proving", yosys.banner));
@@ -134,15 +153,26 @@ pub fn folder(dir: &Path, timeout: Duration, module: Option<String>, console: &C
         };
         prove::prove(&yosys, dir, &files, &options, &done)?
     };
-    let compared = if module.is_none() { certificate::compare(dir, &report.files)? } else { Comparison::default() };
+    let compared = match module {
+        None => certificate::compare(dir, &report.files, &again.dataflow)?,
+        Some(_) => Comparison::default(),
+    };
     let Comparison { differences: certificate, wider } = compared;
     let listed = files.iter().map(String::as_str).collect();
-    let written = {
-        let _progress = Progress::start(console, "comparing the Verilog with what the network gives".to_owned());
-        written::differences(dir, &listed)?
-    };
+    let mut written = written::differences(dir, &again, &listed)?;
+    let proved: BTreeSet<&str> = report.modules.iter().map(|m| m.name.as_str()).collect();
+    if module.is_none() {
+        written.extend(written::left_out(&again.dataflow, &proved));
+    }
     let origin = certificate::origin(dir)?;
-    let statement = statement(&report, (&certificate, &wider), &written, module.as_deref(), &yosys.banner, &origin);
+    let units = again
+        .dataflow
+        .modules
+        .iter()
+        .filter_map(|m| if let Kind::MatrixVector(u) = &m.kind { Some(u.pe) } else { None });
+    let elements = units.sum();
+    let statement =
+        statement(&report, elements, (&certificate, &wider), &written, module.as_deref(), &yosys.banner, &origin);
     Ok(Found { report, certificate, written, statement, tool: yosys.banner.clone() })
 }
 
@@ -191,14 +221,6 @@ struct DataflowFile<T> {
     dataflow: T,
 }
 
-/// Inputs that take each processing element to the ends of its accumulator.
-fn witnesses(dir: &Path) -> Result<std::collections::BTreeMap<String, prove::cover::Witness>, Error> {
-    let path = dir.join(crate::folding::DATAFLOW);
-    let DataflowFile::<serde_json::Value> { dataflow } = crate::files::read_json(&path)?;
-    prove::cover::witnesses(&dataflow)
-        .map_err(|e| crate::data::DataError::Malformed { path, reason: e.to_string() }.into())
-}
-
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Proved => "proved",
@@ -210,6 +232,7 @@ fn word(verdict: Verdict) -> &'static str {
 /// What was proved, for which files.
 fn statement(
     report: &Report,
+    elements: usize,
     (certificate, wider): (&[String], &[String]),
     written: &[String],
     module: Option<&str>,
@@ -233,7 +256,6 @@ fn statement(
     if let Some(module) = module {
         return format!("proved: the claims of module {module}, by induction ({tool}). Not the whole accelerator.");
     }
-    let elements = report.files.keys().filter(|f| f.contains("_pe")).count();
     let rows = |kind: &str| report.modules.iter().any(|m| m.name.contains(kind));
     let heaps = if rows("_snug_xc7_row_") || rows("_array_row_") {
         " Sums are bit heaps or arrays of cells: their rows by Yosys for each width, what they make together by bookkeeping on the Verilog."
@@ -251,7 +273,7 @@ fn statement(
     format!(
         "proved: after the first reset, for every input and every pattern of valid and ready, for ever: no accumulator, adder or \
          product of the {elements} processing elements loses a bit, each sum stays in the interval of the certificate{wider}, and no \
-         beat is lost, doubled or reordered.{heaps} {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash} \
+         queue, window, fork, join or converter loses, doubles or reorders a beat.{heaps} {count} modules by induction, {tool}; {} Verilog files, SHA-256 of their list {hash} \
          (each file's stands in certificate.json, and is that of the file proved); {origin}.",
         report.files.len()
     )

@@ -9,8 +9,10 @@ use crate::{DRAWN, Mutant, Proof};
 enum Outcome {
     /// The proof found a run that breaks a claim.
     Refuted,
-    /// The induction fails, no run was found, and it was not shown to behave as the original.
+    /// The induction fails, no run was found; the testbench fails.
     Unproved,
+    /// The induction fails, no run was found, the testbench passes, and it was not shown to behave as the original.
+    UnprovedAlone,
     /// The proof says *proved*, or did not end; the testbench fails.
     SimulationAlone,
     /// No run and no testbench tells it from the original, and it was shown to behave as that.
@@ -21,12 +23,13 @@ enum Outcome {
     Survives,
 }
 
-use Outcome::{Equivalent, Refuted, SimulationAlone, Survives, Undecided, Unproved};
+use Outcome::{Equivalent, Refuted, SimulationAlone, Survives, Undecided, Unproved, UnprovedAlone};
 
 /// The columns of the table.
-const COLUMNS: [(Outcome, &str); 6] = [
+const COLUMNS: [(Outcome, &str); 7] = [
     (Refuted, "refuted by a run"),
-    (Unproved, "not proved"),
+    (Unproved, "not proved, and simulation fails"),
+    (UnprovedAlone, "not proved alone"),
     (SimulationAlone, "simulation alone"),
     (Equivalent, "equivalent"),
     (Undecided, "undecided"),
@@ -34,7 +37,11 @@ const COLUMNS: [(Outcome, &str); 6] = [
 ];
 
 /// What is listed below it, and under which heading.
-const LISTED: [(Outcome, &str); 4] = [
+const LISTED: [(Outcome, &str); 5] = [
+    (
+        UnprovedAlone,
+        "Not proved alone: the proof refuses them, no run and no testbench shows why, and they were not shown equivalent",
+    ),
     (SimulationAlone, "Caught by simulation alone"),
     (Equivalent, "Equivalent: with equal registers and the claims, the next registers and all outputs are equal"),
     (Undecided, "Undecided: time was up for the proof and for the proof of equivalence"),
@@ -45,7 +52,8 @@ fn outcome(mutant: &Mutant) -> Outcome {
     match (mutant.proof, mutant.simulation, mutant.equivalent) {
         (Proof::Refuted, ..) => Refuted,
         (_, false, Some(true)) => Equivalent,
-        (Proof::Unproved, ..) => Unproved,
+        (Proof::Unproved, true, _) => Unproved,
+        (Proof::Unproved, ..) => UnprovedAlone,
         (_, true, _) => SimulationAlone,
         (Proof::Stopped, ..) => Undecided,
         (Proof::Proved, ..) => Survives,
@@ -82,9 +90,9 @@ pub fn page(mutants: &[Mutant], yosys: &str, seed: u32) -> String {
          `snug prove` does not say *proved*. A proof that does not end in time catches nothing here. Proof and simulation both caught\n\
          {}; the proof alone {} ({} by a run, {} not proved).",
         caught(&[Refuted, Unproved], true),
-        caught(&[Refuted, Unproved], false),
+        caught(&[Refuted, UnprovedAlone], false),
         caught(&[Refuted], false),
-        caught(&[Unproved], false)
+        caught(&[UnprovedAlone], false)
     );
     for (wanted, title) in LISTED {
         let list: Vec<&Mutant> = mutants.iter().filter(|m| outcome(m) == wanted).collect();

@@ -144,6 +144,12 @@ fn with_fixed(printed: Vec<(String, String)>, prefix: &str) -> Vec<VerilogFile> 
     fixed.chain(printed).map(file).collect()
 }
 
+/// Whether `module` is, in the accelerator `top`, one of the fixed modules that all designs share.
+pub fn is_fixed(module: &str, top: &str) -> bool {
+    let plain = module.strip_prefix(top).and_then(|rest| rest.strip_prefix('_'));
+    FIXED.iter().chain(&XC7).any(|f| if f.name.starts_with("snug_") { plain == Some(f.name) } else { module == f.name })
+}
+
 /// Places of the queue that writes `stream` at the end of `module`.
 fn exit_depth(module: &Module, stream: StreamId) -> usize {
     match &module.kind {

@@ -91,7 +91,7 @@ pub enum GenerateError {
     },
     /// The name of the top module is not a Verilog identifier.
     #[error(
-        "'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed"
+        "'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores is needed, not a keyword and not the name of a module that all designs share"
     )]
     TopName(String),
     /// A template could not be filled.

@@ -17,7 +17,7 @@ use crate::accumulators::AccumulatorRule;
 use crate::dataflow::{Dataflow, Encoding, Kind, LabelSelect, Module, Output, Stream, StreamId};
 use crate::error::GenerateError;
 use crate::folding::{FoldingRequest, LayerFolding, resolve};
-use crate::names::{Names, is_identifier, sanitize};
+use crate::names::{Names, is_identifier, is_shared, sanitize};
 use crate::prune::prune;
 use crate::stages::{Stage, Stages, Work, stages};
 
@@ -62,7 +62,7 @@ pub fn lower_with(
     accumulators: AccumulatorRule,
 ) -> Result<Dataflow, GenerateError> {
     let top = match &options.top {
-        Some(name) if is_identifier(name) => name.clone(),
+        Some(name) if is_identifier(name) && !is_shared(name) => name.clone(),
         Some(name) => return Err(GenerateError::TopName(name.clone())),
         None => Names::default().identifier(&sanitize(&network.name).to_lowercase()),
     };

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use hw_templates::{FIXED, XC7};
+
 /// Words that Verilog-2005 and SystemVerilog readers reserve, of those that a layer may plausibly be called.
 const KEYWORDS: &[&str] = &[
     "always",
@@ -142,12 +144,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// An identifier that looks like `name`: other characters become one underscore; a digit or a keyword gets
-    /// `layer_` in front; a name already given gets a number behind.
+    /// An identifier that looks like `name`: other characters become one underscore; a digit, a keyword or the name of a module that all
+    /// designs share gets `layer_` in front; an ending that modules derive names with gets `_layer` behind; a name already given gets a number.
     pub fn identifier(&mut self, name: &str) -> String {
         let mut base = sanitize(name);
-        if !is_identifier(&base) {
+        if !is_identifier(&base) || is_shared(&base) {
             base = format!("layer_{base}");
+        }
+        if derived(&base) {
+            base.push_str("_layer");
         }
         let mut candidate = base.clone();
         let mut number = 2;
@@ -157,6 +162,22 @@ impl Names {
         }
         candidate
     }
+}
+
+/// Whether a module that all designs share is called so, where case is ignored.
+pub fn is_shared(name: &str) -> bool {
+    FIXED.iter().chain(&XC7).any(|f| f.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether another module's name may end so: its processing elements, its array, its lanes, its claims, what watches its streams.
+fn derived(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let element = || {
+        let (_, number) = name.rsplit_once("_pe")?;
+        (!number.is_empty() && number.chars().all(|c| c.is_ascii_digit())).then_some(())
+    };
+    ["_array", "_lane", "_claims", "_watch", "_range", "_protocol"].iter().any(|end| name.ends_with(end))
+        || element().is_some()
 }
 
 /// Letters and digits of `name`, everything between them one underscore; at most 60 characters.
@@ -183,6 +204,10 @@ mod tests {
         assert_eq!(names.identifier("module"), "layer_module");
         assert_eq!(names.identifier("../../etc/\"x\""), "etc_x");
         assert_eq!(names.identifier("20"), "layer_20");
+        assert_eq!(names.identifier("snug_fifo"), "layer_snug_fifo");
+        assert_eq!(names.identifier("q_pe0"), "q_pe0_layer");
+        assert_eq!(names.identifier("q_PE"), "q_PE");
+        assert_eq!(names.identifier("q_array"), "q_array_layer");
         assert_eq!(names.identifier(""), "layer_");
         assert_eq!(comment("a\nb`endif\\"), "a b`endif ");
     }

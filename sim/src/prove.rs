@@ -53,6 +53,8 @@ pub struct Options {
     pub work: PathBuf,
     /// Only this module.
     pub module: Option<String>,
+    /// Whether results of earlier runs count for nothing.
+    pub fresh: bool,
     /// Inputs for the cover runs of processing elements ([`cover::witnesses`]); an element without any is not proved.
     pub witnesses: BTreeMap<String, cover::Witness>,
 }

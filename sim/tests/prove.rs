@@ -55,7 +55,14 @@ fn proved(
     }
     let module = module.map(str::to_owned);
     let witnesses = sim::prove::cover::witnesses(&serde_json::to_value(design).unwrap()).unwrap();
-    let options = Options { jobs: 2, timeout: Duration::from_secs(300), work: folder.join("proof"), module, witnesses };
+    let options = Options {
+        jobs: 2,
+        timeout: Duration::from_secs(300),
+        work: folder.join("proof"),
+        module,
+        witnesses,
+        fresh: false,
+    };
     prove(yosys, folder, &names, &options, &|_, _, _| {}).unwrap()
 }
 

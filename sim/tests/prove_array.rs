@@ -185,6 +185,7 @@ fn unrolled_networks_are_proved() {
         timeout: Duration::from_secs(120),
         work: folder.path().join("proof"),
         module: None,
+        fresh: false,
         witnesses: witnesses(&serde_json::to_value(&design).unwrap()).unwrap(),
     };
     let names: Vec<String> = texts.keys().cloned().collect();

@@ -109,7 +109,7 @@ fn proved(
     let module = Some(format!("{}_{}{}", design.top, found.name, if own { "" } else { "_claims" }));
     let witnesses = witnesses(&serde_json::to_value(design).unwrap()).unwrap();
     let work = folder.join("proof");
-    let options = Options { jobs: 1, timeout: Duration::from_secs(300), work, module, witnesses };
+    let options = Options { jobs: 1, timeout: Duration::from_secs(300), work, module, witnesses, fresh: false };
     prove(yosys, folder, &names, &options, &|_, _, _| {}).unwrap()
 }
 

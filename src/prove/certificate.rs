@@ -3,42 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use generator::dataflow::{Dataflow, Kind};
 use num_bigint::BigInt;
 use quantizer::certificate::Certificate;
 use quantizer::network::{Network, Op, image};
-use serde::Deserialize;
 use sim::prove::intervals;
 
-use super::DataflowFile;
 use crate::error::Error;
 use crate::files::read_json;
-
-/// What is needed of `dataflow.json`.
-#[derive(Deserialize)]
-struct Dataflow {
-    top: String,
-    modules: Vec<Module>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    name: String,
-    layer: String,
-    kind: Unit,
-}
-
-#[derive(Deserialize)]
-struct Unit {
-    #[serde(default)]
-    synapse_folds: usize,
-    #[serde(default)]
-    pes: Vec<Element>,
-}
-
-#[derive(Deserialize)]
-struct Element {
-    rows: Vec<Option<usize>>,
-}
 
 /// What the certificate in `dir` was made of: the network and the file that it came from, by their SHA-256.
 ///
@@ -65,16 +37,17 @@ pub struct Comparison {
     pub wider: Vec<String>,
 }
 
-/// Compares the certificate in `dir` with the claims of the Verilog: `hashes` are those of the files that were proved.
+/// Compares the certificate in `dir` with the claims of the Verilog: `hashes` are those of the files that were proved, `dataflow` is what the
+/// folder's network gives.
 ///
 /// Each running sum that a processing element claims must lie within the certificate's interval of its channel, and its
-/// register must hold that interval; the certificate must name these very files.
+/// register must hold that interval; the certificate must name these very files. Of a channel whose code falls as its sum rises
+/// the element may sum the negative, so that its code rises: then the interval is the negative one.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparison, Error> {
+pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>, dataflow: &Dataflow) -> Result<Comparison, Error> {
     let certificate: Certificate = read_json(&dir.join("certificate.json"))?;
-    let DataflowFile::<Dataflow> { dataflow } = read_json(&dir.join("dataflow.json"))?;
     let stored = dir.join(crate::model::STORED);
     let network = quantizer::store::load(&stored).map_err(|source| Error::Store { path: stored.clone(), source })?;
     let derived = quantizer::certificate::verify(&network, &certificate)
@@ -87,10 +60,11 @@ pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparis
         }
     }
     for module in &dataflow.modules {
-        for (p, element) in module.kind.pes.iter().enumerate() {
+        let Kind::MatrixVector(unit) = &module.kind else { continue };
+        for (p, element) in unit.pes.iter().enumerate() {
             let name = format!("rtl/{}_{}_pe{p}.v", dataflow.top, module.name);
             let text = crate::files::read_text(&dir.join(&name))?;
-            let folds = element.rows.len() * module.kind.synapse_folds;
+            let folds = element.rows.len() * unit.synapse_folds;
             let claims = intervals::claimed(&text, folds).zip(intervals::register_bits(&text));
             let layer = certificate.layers.iter().find(|l| l.name == module.layer);
             let (Some((sums, bits)), Some(layer)) = (claims, layer) else {
@@ -98,11 +72,18 @@ pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparis
                 continue;
             };
             for (fold, row) in element.rows.iter().enumerate() {
-                let Some(channel) = row.and_then(|r| layer.channels.get(r)) else { continue };
-                let prefixes = &sums[fold * module.kind.synapse_folds..(fold + 1) * module.kind.synapse_folds];
-                let inside = prefixes
-                    .iter()
-                    .all(|r| BigInt::from(r.lo) >= channel.prefix.min && BigInt::from(r.hi) <= channel.prefix.max);
+                // A lane without a row in the last fold repeats another one.
+                let &Some(row) = row else { continue };
+                let Some(channel) = layer.channels.get(row) else {
+                    found.push(format!("layer '{}' has no channel {row}, and {name} sums it", layer.name));
+                    continue;
+                };
+                let prefixes = &sums[fold * unit.synapse_folds..(fold + 1) * unit.synapse_folds];
+                let (min, max) = (&channel.prefix.min, &channel.prefix.max);
+                let within = |min: &BigInt, max: &BigInt| {
+                    prefixes.iter().all(|r| BigInt::from(r.lo) >= *min && BigInt::from(r.hi) <= *max)
+                };
+                let inside = within(min, max) || (falls(&network, &module.layer, row) && within(&-max, &-min));
                 if !inside && never_whole(&network, &module.layer) {
                     if !wider.contains(&module.layer) {
                         wider.push(module.layer.clone());
@@ -110,10 +91,7 @@ pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparis
                 } else if !inside {
                     found.push(format!(
                         "layer '{}', channel {}: proved is a wider interval than [{}, {}]",
-                        layer.name,
-                        row.unwrap_or_default(),
-                        channel.prefix.min,
-                        channel.prefix.max
+                        layer.name, row, min, max
                     ));
                 }
                 let holds = prefixes.iter().all(|r| r.signed_width() <= bits);
@@ -124,6 +102,13 @@ pub fn compare(dir: &Path, hashes: &BTreeMap<String, String>) -> Result<Comparis
         }
     }
     Ok(Comparison { differences: found, wider })
+}
+
+/// Whether the code of channel `row` of the layer falls as its sum rises.
+fn falls(network: &Network, layer: &str, row: usize) -> bool {
+    let sums = network.layers.iter().filter(|l| l.name == layer && matches!(l.op, Op::Dense(_) | Op::Conv(_)));
+    let read = |output| network.layers.iter().filter(move |l| l.inputs.contains(&output));
+    sums.flat_map(|l| read(l.output)).any(|l| matches!(&l.op, Op::Threshold(t) if t.channel(row).falling))
 }
 
 /// Whether the layer is a convolution of whose windows each has taps outside the image.

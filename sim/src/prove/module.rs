@@ -160,6 +160,7 @@ pub(super) fn one(
     let Scripts { proof, cover, key } = Scripts::of(yosys, texts, &options.witnesses, job);
     let kept = options.work.join(format!("{}.json", job.module));
     if let Some(mut module) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Module>(&b).ok())
+        && !options.fresh
         && module.key == key
         && module.verdict != Verdict::Unknown
     {

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use generator::emit::is_fixed;
+
 use super::array;
 use super::heap::{ROW, Row};
 use super::{stem, unit_of};
@@ -123,7 +125,10 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
     let find = |name: &str| files.keys().find(|p| module(p) == name).cloned();
     // The top holds the promises of the streams.
     let Some((top_path, top)) = files.iter().find(|(_, t)| t.contains("_watch f_s (")) else { return Vec::new() };
-    let fixed: Vec<String> = files.keys().filter(|p| module(p).contains("_snug_")).cloned().collect();
+    // What all designs share is claimed in modules of the top: its own names alone, a layer may be called anything.
+    let is_fixed = |p: &&String| is_fixed(stem(p), stem(top_path));
+    let fixed: Vec<String> = files.keys().filter(is_fixed).cloned().collect();
+    let row_file = format!("{}_snug_xc7_row", stem(top_path));
     let shared = |own: &str| {
         let mut list = fixed.clone();
         list.extend(find(&format!("{}_lane", module(own))));
@@ -146,8 +151,8 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
             let mut cut = String::new();
             if text.contains(ROW) {
                 // Its rows are proved by themselves, and what they make together by bookkeeping: here the sum is free.
-                cut = format!("delete {name}/t:*_snug_xc7_row\n");
-                shapes.extend(rows(text));
+                cut = format!("delete {name}/t:{row_file}\n");
+                shapes.extend(rows(text, &row_file));
             }
             jobs.push(job(&name, Kind::Element, list, &cut, body(text, &name), synapse_folds(text)));
         } else if name.ends_with("_array") && !text.contains("`ifdef FORMAL") {
@@ -176,11 +181,8 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
             jobs.push(job(&name, Kind::Control, shared(path), &cut, body(text, &name), 0));
         }
     }
-    let cells: Vec<String> = files
-        .keys()
-        .filter(|p| ["LUT6_2", "CARRY4"].contains(&module(p).as_str()) || module(p).ends_with("_snug_xc7_row"))
-        .cloned()
-        .collect();
+    let cells: Vec<String> =
+        files.keys().filter(|p| ["LUT6_2", "CARRY4", &row_file].contains(&module(p).as_str())).cloned().collect();
     for (row, width, ternary) in shapes {
         let instance = format!(
             "{row} #(.WIDTH({width}), .TERNARY({}), .INIT({{{width}{{64'h{:016x}}}}})) row (.pins(pins), .carry_in(carry_in), \
@@ -191,7 +193,7 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
         jobs.push(row_job(&row, width, ternary, cells.clone(), &instance));
     }
     // Those of arrays stand in their files cell by cell.
-    let cells: Vec<String> = cells.into_iter().filter(|c| !c.ends_with("_snug_xc7_row.v")).collect();
+    let cells: Vec<String> = cells.into_iter().filter(|c| module(c) != row_file).collect();
     for (width, ternary) in written_out {
         let pin = |c: usize| [0, 1, 2, 3].map(|p| format!("pins[{}]", 4 * c + p));
         let row = Row {
@@ -209,14 +211,14 @@ pub fn jobs(files: &BTreeMap<String, String>) -> Vec<Job> {
     jobs
 }
 
-/// The shapes of the rows of a bit heap: module, columns, whether a column has three terms.
-fn rows(text: &str) -> BTreeSet<(String, usize, bool)> {
+/// The shapes of the rows, instances of `module`, of a bit heap: module, columns, whether a column has three terms.
+fn rows(text: &str, module: &str) -> BTreeSet<(String, usize, bool)> {
     let number = |part: &str, name: &str| part.split_once(name)?.1.split(')').next()?.parse::<usize>().ok();
     let mut found = BTreeSet::new();
     let mut before = "";
     for part in text.split(" #(") {
         let name = before.split_whitespace().last().unwrap_or_default();
-        if name.ends_with("_snug_xc7_row") {
+        if name == module {
             let shape = number(part, ".WIDTH(").zip(number(part, ".TERNARY("));
             found.extend(shape.map(|(width, ternary)| (name.to_owned(), width, ternary == 1)));
         }
