@@ -81,6 +81,14 @@ struct Mutant {
     seconds: f64,
 }
 
+impl Mutant {
+    /// Whether more may be known of it by now: a survivor, or one that was not compared with the original.
+    fn open(&self) -> bool {
+        let compared = self.proof == Proof::Refuted || self.simulation || self.equivalent.is_some();
+        !compared || (self.proof != Proof::Unproved && self.equivalent == Some(false))
+    }
+}
+
 /// What all mutants need.
 struct Bench {
     yosys: Found,
@@ -199,8 +207,7 @@ impl Bench {
         let kept = self.kept.join(format!("{key}.json"));
         if let Some(mutant) = fs::read(&kept).ok().and_then(|b| serde_json::from_slice::<Mutant>(&b).ok())
             // How equivalence is shown is not part of the key: a survivor is judged again.
-            && mutant.equivalent != Some(false)
-            && (mutant.equivalent.is_some() || mutant.simulation || mutant.proof == Proof::Refuted)
+            && (kept_only || !mutant.open())
         {
             return Some(mutant);
         }

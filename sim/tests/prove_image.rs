@@ -10,7 +10,7 @@ use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower};
 use quantizer::testing::{Limits, conv_network};
 use sim::prove::cover::witnesses;
-use sim::prove::{Options, Report, Verdict, prove};
+use sim::prove::{Module, Options, Report, Verdict, prove};
 use sim::tools::{Found, Tool, find};
 
 fn yosys() -> Option<Found> {
@@ -121,7 +121,7 @@ fn holds(yosys: &Found, what: &str, found: &(Dataflow, usize)) {
 }
 
 /// Not proved once `from` reads `to` in `<top>_<file>.v`, by a run or because induction fails.
-fn breaks(yosys: &Found, what: &str, found: &(Dataflow, usize), file: &str, edits: &[(&str, &str)]) {
+fn breaks(yosys: &Found, what: &str, found: &(Dataflow, usize), file: &str, edits: &[(&str, &str)]) -> Module {
     let folder = tempfile::tempdir().unwrap();
     let name = if file.is_empty() { format!("{}.v", found.0.top) } else { format!("{}_{file}.v", found.0.top) };
     let report = proved(yosys, folder.path(), found, &|this, text| {
@@ -137,6 +137,19 @@ fn breaks(yosys: &Found, what: &str, found: &(Dataflow, usize), file: &str, edit
     let reason = module.reason.clone().unwrap_or_default();
     assert!(module.verdict != Verdict::Proved && !reason.starts_with("stopped"), "{what}: {module:?}");
     eprintln!("{what}: {:?}, {reason}, {:.1} s", module.verdict, module.seconds);
+    module.clone()
+}
+
+/// What a simulator printed of the run that refutes a sum.
+fn replayed(what: &str, module: &Module) {
+    let found = module.counterexample.as_ref().unwrap_or_else(|| panic!("{what}: {module:?}"));
+    if find(Tool::Verilator).is_err() && find(Tool::Iverilog).is_err() {
+        eprintln!("SKIPPED: neither verilator nor iverilog is installed; {what} is not replayed");
+        return;
+    }
+    let said = found.replayed.as_ref().unwrap_or_else(|| panic!("{what}: not replayed: {found:?}"));
+    assert!(said.contains("the true ") && said.contains(" became "), "{what}: {said}");
+    eprintln!("{what}: {:?} prints: {said}", found.replayed_by);
 }
 
 #[test]
@@ -202,7 +215,8 @@ fn pools_and_sums_are_proved_and_their_mistakes_are_not() {
     let (sum, largest, added) = (smallest(sum_pool), smallest(max_pool), smallest(add));
     holds(&yosys, "sum", &sum);
     breaks(&yosys, "a window's first beat missed", &sum, "snug_pool", &[("first_reg <= first", "first_reg <= last")]);
-    breaks(&yosys, "a pool's sum one bit narrower", &narrower(sum), "snug_pool", &[]);
+    let what = "a pool's sum one bit narrower";
+    replayed(what, &breaks(&yosys, what, &narrower(sum), "snug_pool", &[]));
     holds(&yosys, "largest", &largest);
     breaks(&yosys, "the smallest", &largest, "snug_pool", &[("(x_wide ^ SIGN) > (y", "(x_wide ^ SIGN) < (y")]);
     holds(&yosys, "add", &added);
@@ -215,7 +229,8 @@ fn pools_and_sums_are_proved_and_their_mistakes_are_not() {
         ("s1_axis_tready = available", "s1_axis_tready = 1'b0 & available"),
     ];
     breaks(&yosys, "an add that is dead", &added, "snug_add", &dead);
-    breaks(&yosys, "a sum one bit narrower", &narrower(added), "snug_add", &[]);
+    let what = "a sum one bit narrower";
+    replayed(what, &breaks(&yosys, what, &narrower(added), "snug_add", &[]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 # One module of each kind: top, unit, width converter, label selector and a processing element without thresholds of the digits; an
 # element with thresholds, an input map and a FIFO of two small random networks (the digits' own take z3 too long: docs/proof.md);
 # what convolutions add (window, pool by maximum and by sum, sum of branches, fork, rows of an upsampling, concatenation), of
-# five small random convolutional networks; and what `xc7` adds: rows of a bit heap and of an unrolled array, an element over each.
+# five small random convolutional networks; with SNUG_ZOO each kind of TFC_2W2A and kwsmlp_w3a3 at FINN's foldings; and what `xc7` adds: rows of a bit heap and of an unrolled array, an element over each.
 # A module that z3 does not prove, or a missing solver, is a failure.
 #   tests/solver/run.sh SNUG [MODEL OPTIONS MODULE...]     OPTIONS of `snug generate`, one word: --output=label
 set -eu
@@ -59,6 +59,8 @@ else
     prove "$root/examples/digits/digits.onnx" $label digits digits_fc3 digits_norm2_width_claims digits_label_select digits_fc3_pe0
     small=$root/tests/qonnx/frozen
     prove "$small/net002.onnx" $label net002_input_map net002_MatMul_0_pe0
+    # Five lanes, seven folds, thresholds behind an adder tree.
+    prove "$small/net002.onnx" "$label --target-interval=16" net002_MatMul_0_pe0
     prove "$small/net000.onnx" $label net000_classifier_dense2_fifo_claims
     prove "$small/net002.onnx" "$label --backend=xc7" net002_snug_xc7_row_7x3 net002_MatMul_0_pe0
     prove "$small/net002.onnx" "$label --backend=xc7 --target-interval=1" net002_array_row_7x3 net002_MatMul_0_pe0 net002_MatMul_0
@@ -68,5 +70,14 @@ else
     prove "$images/cnn173.onnx" --output=logits cnn173_Upsample_0_rows_claims
     prove "$images/cnn081.onnx" --output=logits cnn081_Concat_0_concat_claims
     prove "$images/cnn120.onnx" --output=logits cnn120_GlobalAveragePool_0_pool_claims
+    if [ -n "${SNUG_ZOO:-}" ]; then
+        foldings=$root/examples/foldings
+        prove "$SNUG_ZOO/models/TFC_2W2A.onnx" "$label --folding=$foldings/TFC_2W2A.json" tfc_2w2a tfc_2w2a_input_map tfc_2w2a_features_7_width_claims \
+            tfc_2w2a_features_7 tfc_2w2a_features_15_pe0 tfc_2w2a_features_7_pe0 tfc_2w2a_features_3 tfc_2w2a_features_3_pe0
+        prove "$SNUG_ZOO/models/kwsmlp_w3a3.onnx" "--folding=$foldings/kwsmlp_w3a3.json" kwsmlp_w3a3 kwsmlp_w3a3_MatMul_50 kwsmlp_w3a3_features_8 \
+            kwsmlp_w3a3_features_8_width_claims
+    else
+        echo "SKIPPED: TFC_2W2A and kwsmlp_w3a3 are in models of the folder SNUG_ZOO; set SNUG_ZOO" >&2
+    fi
 fi
 exit $bad

@@ -1,5 +1,5 @@
-//! A counterexample of a processing element, replayed by an ordinary simulator: the element with its claims, a testbench that
-//! gives it the run's inputs, and a script for Verilator (or Icarus) that prints what went wrong.
+//! A counterexample of a module that sums (a processing element, a pool, an addition), replayed by an ordinary simulator: the module
+//! with its claims, a testbench that gives it the run's inputs, and a script for Verilator (or Icarus) that prints what went wrong.
 //!
 //! The solver's run begins at the initial state, where registers that are never reset hold anything: the testbench gives them the
 //! run's contents first. From there on only the Verilog computes.
@@ -26,7 +26,7 @@ pub(super) struct Replay {
 }
 
 /// Writes `<module>_replay.v` and `<module>_replay.sh` into `folder`, and runs them by Verilator, or by Icarus where Verilator does not show
-/// the run. `None` if the module is not a processing element.
+/// the run. `None` if the module sums nothing.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -35,7 +35,7 @@ pub(super) fn replay(
     texts: &BTreeMap<String, String>,
     found: &Counterexample,
 ) -> Result<Option<Replay>, ProveError> {
-    let Some(text) = testbench(texts, found) else { return Ok(None) };
+    let Some(text) = element(texts, found).or_else(|| sums(texts, found)) else { return Ok(None) };
     let bench = folder.join(format!("{}_replay.v", found.module));
     let script = folder.join(format!("{}_replay.sh", found.module));
     fs::write(&bench, text).map_err(file(&bench))?;
@@ -58,9 +58,19 @@ pub(super) fn replay(
     Ok(Some(Replay { script, printed }))
 }
 
-/// The testbench keeps its own time, and is compiled for one short run.
-const VERILATOR: [&str; 8] =
-    ["--binary", "--timing", "-Wno-fatal", "-Wno-lint", "-o", "replay", "--top-module", "replay"];
+/// The testbench keeps its own time, and is compiled for one short run. Wires may have names that only SystemVerilog reserves.
+const VERILATOR: [&str; 10] = [
+    "--language",
+    "1364-2005",
+    "--binary",
+    "--timing",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-o",
+    "replay",
+    "--top-module",
+    "replay",
+];
 
 const ICARUS: [&str; 3] = ["-g2005", "-s", "replay"];
 
@@ -86,7 +96,7 @@ fn icarus(folder: &Path, name: &str) -> Option<String> {
 }
 
 /// The element and what its claims instantiate, and a module `replay`.
-fn testbench(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
+fn element(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
     let element = module(texts, &found.module)?;
     let protocol_name = element.split_once(" f_protocol (")?.0.split_whitespace().last()?;
     let protocol = module(texts, protocol_name)?;
@@ -107,24 +117,88 @@ fn testbench(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option
         s.push_str(line);
         s.push('\n');
     }
+    let started = registers(element).into_iter().map(|r| (r.clone(), r));
+    let watched = registers(protocol).into_iter().map(|r| (format!("f_protocol.{r}"), r));
+    let held = started.chain(watched.filter(|(_, r)| !has_initial_value(protocol, r))).map(|(name, _)| name);
+    // What lost a bit says it best.
+    let claim = found.claims.iter().find(|c| c.contains("_exact")).or(found.claims.first())?;
+    let end = format!(
+        "        if (dut.{claim} !== 1'b0)\n            $display(\"NOT replayed: {claim} holds\");\n        else\n            {}\n",
+        sentence(claim)
+    );
+    s.push_str(&bench(found, &inputs(element), held, "", &end)?);
+    Some(s)
+}
+
+/// A pool or an addition with its claims and all that they instantiate, and a module `replay`. Its sum beside the module's, which
+/// loses nothing, is looked at in each step.
+fn sums(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
+    let claims = module(texts, &found.module)?;
+    let count = (0..).take_while(|n| claims.contains(&format!(" exact{n};"))).count();
+    if count == 0 {
+        return None;
+    }
+    let mut s = format!(
+        "// A run that breaks a claim of {}, found by snug prove. The module and what its claims stand on are as they were proved;\n\
+         // the statements of the claims are left out, their values are compared below.\n`define FORMAL\n`default_nettype none\n",
+        found.module
+    );
+    let mut left = modules(texts);
+    let mut open: Vec<&str> = left.remove(found.module.as_str()).into_iter().collect();
+    while let Some(text) = open.pop() {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        open.extend(words.filter_map(|word| left.remove(word)));
+        for line in text.lines().filter(|line| !line.contains("assert property") && !line.contains("assume property")) {
+            let statement = ["assert (", "assume ("].iter().find_map(|s| line.find(s)).filter(|_| line.ends_with(';'));
+            let line = statement.map_or_else(|| line.to_owned(), |at| format!("{};", &line[..at]));
+            // The place of a queue that its claims look at: no sum depends on it.
+            s.push_str(&line.replace("$anyconst", "0"));
+            s.push('\n');
+        }
+    }
+    let began = if claims.contains(" y_begun") { "dut.y_begun" } else { "dut.flying[2]" };
+    let lane = |n: usize| {
+        let [exact, y, lo, hi] = ["exact", "y", "lo", "hi"].map(|name| format!("dut.{name}{n}"));
+        format!(
+            "        if (!shown & dut.live & {began} & ({exact} !== {y})) begin\n            $display(\"REPLAYED: lane {n}: the true %0d became %0d in \
+             its register\", {exact}, {y});\n            shown = 1'b1;\n        end\n        if (!shown & dut.live & {began} & (({exact} < {lo}) | ({exact} \
+             > {hi}))) begin\n            $display(\"REPLAYED: lane {n}: the sum %0d is outside [%0d, %0d]\", {exact}, {lo}, {hi});\n            \
+             shown = 1'b1;\n        end\n"
+        )
+    };
+    let each: String = (0..count).map(lane).collect();
+    let end = "        if (!shown)\n            $display(\"NOT replayed: its sums are right\");\n";
+    s.push_str(&bench(found, &inputs(claims), std::iter::empty(), &each, end)?);
+    Some(s)
+}
+
+/// The module `replay`: the run's inputs step by step, what registers `held` at its beginning, `each` at the end of each step, and `end` behind
+/// the last one.
+fn bench(
+    found: &Counterexample,
+    inputs: &[(String, usize)],
+    held: impl Iterator<Item = String>,
+    each: &str,
+    end: &str,
+) -> Option<String> {
     let steps = found.signals.values().map(Vec::len).max()?;
-    let inputs = inputs(element);
-    s.push_str("\nmodule replay;\n    reg aclk = 1'b0;\n");
-    for (name, width) in &inputs {
+    let mut s = String::from("\nmodule replay;\n    reg aclk = 1'b0, shown = 1'b0;\n");
+    for (name, width) in inputs {
         let _ = writeln!(s, "    reg [{}:0] {name};", width - 1);
     }
     let ties: Vec<String> = inputs.iter().map(|(name, _)| format!(", .{name}({name})")).collect();
     let _ = writeln!(s, "    {} dut (.aclk(aclk){});\n    initial begin", found.module, ties.concat());
-    s.push_str("        // What registers hold at the beginning: those that the run does not speak of, 0.\n");
-    let started = registers(element).into_iter().map(|r| (r.clone(), r));
-    let watched = registers(protocol).into_iter().map(|r| (format!("f_protocol.{r}"), r));
-    for (name, _) in started.chain(watched.filter(|(_, r)| !has_initial_value(protocol, r))) {
+    let mut held = held.peekable();
+    if held.peek().is_some() {
+        s.push_str("        // What registers hold at the beginning: those that the run does not speak of, 0.\n");
+    }
+    for name in held {
         let value = found.signals.get(&name).and_then(|v| v.first()).map_or_else(|| "0".to_owned(), |v| literal(v));
         let _ = writeln!(s, "        dut.{name} = {value};");
     }
     for step in 0..steps {
         let _ = writeln!(s, "        // Step {}.", step + 1);
-        for (name, _) in &inputs {
+        for (name, _) in inputs {
             if let Some(value) = found.signals.get(name).and_then(|v| v.get(step)) {
                 let _ = writeln!(s, "        {name} = {};", literal(value));
             } else if step == 0 {
@@ -132,18 +206,12 @@ fn testbench(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option
             }
         }
         s.push_str("        #5;\n");
+        s.push_str(each);
         if step + 1 < steps {
             s.push_str("        aclk = 1'b1; #5; aclk = 1'b0;\n");
         }
     }
-    // What lost a bit says it best.
-    let claim = found.claims.iter().find(|c| c.contains("_exact")).or(found.claims.first())?;
-    let _ = writeln!(
-        s,
-        "        if (dut.{claim} !== 1'b0)\n            $display(\"NOT replayed: {claim} holds\");\n        else\n            {}\n        \
-         $finish;\n    end\nendmodule\n`default_nettype wire",
-        sentence(claim)
-    );
+    let _ = writeln!(s, "{end}        $finish;\n    end\nendmodule\n`default_nettype wire");
     Some(s)
 }
 
@@ -169,6 +237,20 @@ fn sentence(claim: &str) -> String {
         return show(&format!("{n} holds %0d, outside [%0d, %0d]"), &[&held, &lo, &hi]);
     }
     format!("$display(\"REPLAYED: {claim} is broken\");")
+}
+
+/// All modules in the files, by name.
+fn modules(texts: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    let mut all = BTreeMap::new();
+    for text in texts.values() {
+        let starts = text.match_indices("module ").map(|(at, _)| at);
+        for at in starts.filter(|&at| at == 0 || text.as_bytes()[at - 1] == b'\n') {
+            let Some(length) = text[at..].find("\nendmodule\n") else { continue };
+            let text = &text[at..at + length + "\nendmodule\n".len()];
+            all.extend(text.split([' ', '(']).nth(1).map(|name| (name, text)));
+        }
+    }
+    all
 }
 
 /// The text of a module in any of the files.

@@ -14,7 +14,7 @@ use super::{Cover, Coverage, Goal, Witness, constant, wave};
 /// Simulations get longer by this factor until beats have left.
 const LONGER: usize = 6;
 /// The longest simulation, if frames are not longer.
-const LONGEST: usize = 200_000;
+const LONGEST: usize = 20_000;
 
 /// What must be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
