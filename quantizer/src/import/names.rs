@@ -23,8 +23,10 @@ pub fn assign(builder: &mut Builder) {
         builder.layers[i].name = free(&wanted, |name| taken.insert((kind, name)));
     }
     // Two layers can stand for one ONNX tensor: its codes, and its codes with a Pad's zeros around them.
+    // Flattened they are the same codes, and keep the name.
+    let same: HashSet<usize> = builder.layers.iter().filter(|l| l.op == Op::Flatten).map(|l| l.output.0).collect();
     let mut taken = HashSet::new();
-    for tensor in &mut builder.tensors {
+    for (_, tensor) in builder.tensors.iter_mut().enumerate().filter(|(i, _)| !same.contains(i)) {
         tensor.name = free(&tensor.name, |name| taken.insert(name));
     }
     for chain in &mut builder.chains {
