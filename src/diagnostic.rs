@@ -272,6 +272,9 @@ fn generate(error: &GenerateError) -> (&'static str, Option<String>) {
         GenerateError::Target { .. } | GenerateError::Budget { .. } => ("folding", None),
         GenerateError::TopName(_) => ("usage", None),
         GenerateError::Unsupported { .. } | GenerateError::NoLabel { .. } => ("generate::unsupported", None),
+        GenerateError::Queues(_) => {
+            ("generate::queues", Some("this is a defect of snug: please report it with the model".to_owned()))
+        }
         GenerateError::Template(_) => {
             ("generate::template", Some("this is a defect of snug: please report it".to_owned()))
         }

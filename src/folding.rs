@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use generator::accumulators::AccumulatorRule;
-use generator::dataflow::Output;
+use generator::dataflow::{Dataflow, Output};
+use generator::error::GenerateError;
 use generator::folding::{FoldingRequest, LayerFolding, unrolled};
 use generator::lower::LowerOptions;
 use generator::memory::WeightMemory;
@@ -177,9 +178,19 @@ impl FoldingArgs {
             lowering: &lowering,
             accumulators: self.accumulators(model)?,
             backend: self.backend(model)?,
+            memory: self.weight_memory(model)?,
+            settle,
         };
         Ok(FoldingRequest::Layers(solve(plan, goal)?.layers))
     }
+}
+
+/// Gives branches the queues that they need, and the dataflow the interval that neighbours' waiting makes of it.
+///
+/// # Errors
+/// If a run of the handshakes comes to no end, which is a defect of snug.
+pub fn settle(dataflow: &mut Dataflow) -> Result<(), GenerateError> {
+    sim::fifo::size(dataflow).map_err(|e| GenerateError::Queues(e.to_string()))
 }
 
 /// An option's value: what was asked for, else what a generated folder was made with, else the default.
@@ -287,6 +298,87 @@ mod tests {
     use quantizer::datatype::DataType;
 
     use super::*;
+
+    fn plan<'a>(network: &'a Network, lowering: &'a LowerOptions) -> Plan<'a> {
+        let (accumulators, backend, memory) = (AccumulatorRule::default(), Backend::default(), WeightMemory::default());
+        Plan { network, lowering, accumulators, backend, memory, settle }
+    }
+
+    /// Cycles between frames, neighbours' waiting included, and LUTs.
+    fn cost(network: &Network, layers: BTreeMap<String, LayerFolding>) -> (u64, u64) {
+        let options = LowerOptions { folding: FoldingRequest::Layers(layers), ..LowerOptions::default() };
+        let mut dataflow = generator::lower::lower(network, &options).unwrap();
+        settle(&mut dataflow).unwrap();
+        (dataflow.interval(), generator::estimate::estimate(&dataflow).total.lut_total())
+    }
+
+    /// Every folding of `network`, lowered one by one.
+    fn all_foldings(network: &Network) -> Vec<(u64, u64)> {
+        let mut all = vec![BTreeMap::new()];
+        for matrix in network.matrix_layers() {
+            let (rows, columns) = matrix.weights.dim();
+            let divisors = |n: usize| (1..=n).filter(move |d| n.is_multiple_of(*d));
+            let own = || divisors(rows).flat_map(|pe| divisors(columns).map(move |simd| LayerFolding { pe, simd }));
+            all = all
+                .iter()
+                .flat_map(|begun: &BTreeMap<String, LayerFolding>| {
+                    own().map(|folding| {
+                        let mut begun = begun.clone();
+                        begun.insert(matrix.layer.name.clone(), folding);
+                        begun
+                    })
+                })
+                .collect();
+        }
+        all.into_iter().map(|layers| cost(network, layers)).collect()
+    }
+
+    #[test]
+    fn no_folding_is_cheaper_at_a_rate() {
+        for (seed, widths) in [(1, &[6, 4, 3][..]), (2, &[16, 8, 4]), (3, &[8, 8, 4, 2])] {
+            let types = [DataType::unsigned(3), DataType::signed(3), DataType::unsigned(2)];
+            let network = quantizer::testing::sparse_mlp(seed, widths, types, 40);
+            let lowering = LowerOptions::default();
+            let plan = plan(&network, &lowering);
+            let all = all_foldings(&network);
+            let intervals: std::collections::BTreeSet<u64> = all.iter().map(|a| a.0).collect();
+            for &interval in &intervals {
+                let least = all.iter().filter(|a| a.0 <= interval).map(|a| a.1).min().unwrap();
+                let found = solve(plan, Goal::Interval(interval)).unwrap();
+                assert!(found.interval <= interval, "seed {seed}, {interval} cycles: {found:?}");
+                assert_eq!(found.luts, least, "seed {seed}, {interval} cycles: {found:?}");
+            }
+            let budgets: Vec<u64> = all.iter().map(|a| a.1).collect();
+            for &budget in budgets.iter().step_by(budgets.len() / 6 + 1) {
+                let fastest = all.iter().filter(|a| a.1 <= budget).map(|a| a.0).min().unwrap();
+                let found = solve(plan, Goal::Luts(budget)).unwrap();
+                assert!(found.luts <= budget);
+                assert_eq!(found.interval, fastest, "seed {seed}, {budget} LUTs: {found:?}");
+            }
+        }
+    }
+
+    /// Of the digits the layers that are cheapest at 16 cycles wait for each other, and frames come more slowly.
+    #[test]
+    fn neighbours_that_wait_are_seen() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/digits/digits.onnx");
+        let network = crate::model::ModelArgs::of(path).open().unwrap().network;
+        let lowering = LowerOptions::default();
+        let plan = plan(&network, &lowering);
+        let alone = solve(Plan { settle: |_| Ok(()), ..plan }, Goal::Interval(16)).unwrap();
+        let [waits, keeps_up] = [
+            alone.layers,
+            [("norm1", 2, 64), ("norm2", 2, 32), ("fc3", 5, 4)]
+                .map(|(name, pe, simd)| (name.to_owned(), LayerFolding { pe, simd }))
+                .into(),
+        ]
+        .map(|layers| cost(&network, layers));
+        let found = solve(plan, Goal::Interval(16)).unwrap();
+        assert!(waits.0 > 16 && keeps_up.0 == 16, "{waits:?} {keeps_up:?}");
+        assert!(found.interval == 16 && found.luts <= keeps_up.1, "{found:?} {keeps_up:?}");
+        let found = solve(plan, Goal::Luts(keeps_up.1)).unwrap();
+        assert!(found.interval <= 16 && found.luts <= keeps_up.1, "{found:?}");
+    }
 
     #[test]
     fn layers_by_name_or_node_plain_or_from_a_dataflow() {

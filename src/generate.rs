@@ -11,12 +11,11 @@ use generator::memory::{WeightMemory, keep_weights};
 use generator::target::{Backend, retarget};
 use quantizer::rational::Rational;
 use serde::Serialize;
-use sim::fifo;
 
 use crate::Outcome;
 use crate::console::Console;
 use crate::error::Error;
-use crate::folding::FoldingArgs;
+use crate::folding::{FoldingArgs, settle};
 use crate::model::{Model, ModelArgs};
 use crate::output_dir::{self, Files};
 use crate::progress::Progress;
@@ -174,10 +173,7 @@ impl Design {
         retarget(&mut dataflow, backend);
         let (weight_memory, memories) = (folding.weight_memory(model)?, folding.layer_memories(model)?);
         keep_weights(&mut dataflow, weight_memory, &memories)?;
-        fifo::size(&mut dataflow).map_err(|e| Error::Usage {
-            message: format!("the queues of the branches cannot be sized: {e}"),
-            help: Some("this is a defect of snug; please report it with the model".to_owned()),
-        })?;
+        settle(&mut dataflow)?;
         let resolved = resolve(&model.network, request)?;
         Ok(Design {
             folding: resolved.layers,

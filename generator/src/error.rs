@@ -94,6 +94,9 @@ pub enum GenerateError {
         "'{0}' cannot name the top module: a Verilog identifier of letters, digits and underscores is needed, not a keyword and not the name of a module that all designs share"
     )]
     TopName(String),
+    /// The queues of branches have no depth that serves, which is a defect of snug.
+    #[error("the queues of the branches cannot be sized: {0}")]
+    Queues(String),
     /// A template could not be filled.
     #[error(transparent)]
     Template(#[from] hw_templates::TemplateError),

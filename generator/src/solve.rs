@@ -1,10 +1,12 @@
 //! The folding solver: PE and SIMD of every layer that cost the fewest LUTs at a rate, or that are fastest within a budget.
 //!
 //! What a layer costs depends on its own PE and SIMD, and on the layer before it only by that one's PE: so many lanes come,
-//! in that channel order. In a chain of layers the sum of the costs is therefore least along a shortest path, which is found layer by
-//! layer: the cheapest way to each PE of a layer is all that the next one needs to know. Costs are those of
-//! [`estimate`](crate::estimate()) on the lowered network, not of a formula. Where branches join, the path is no longer exact;
-//! its result is compared with the plain folding of [`resolve`], and the cheaper one wins.
+//! in that channel order. In a chain of layers the sum of the costs is therefore least along a shortest path ([`paths`]). Costs are those
+//! of [`estimate`](crate::estimate()) on the lowered network, not of a formula. Neighbours may wait for each other, so that frames come
+//! more slowly than the slowest module alone would let them: whole foldings are tried from the cheapest on, until one keeps up. Where
+//! branches join, the path is no longer exact; its result is compared with the plain folding of [`resolve`], and the cheaper one wins.
+
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,7 +19,9 @@ use crate::error::GenerateError;
 use crate::estimate::{self, estimate};
 use crate::folding::{Choice, FoldingRequest, LayerFolding, choices, resolve};
 use crate::lower::{LowerOptions, lower_with};
+use crate::memory::{WeightMemory, keep_weights};
 use crate::target::{Backend, retarget};
+use paths::Paths;
 
 /// In layers of more weights than this, foldings with far more multipliers than a rate needs are left out.
 const SMALL: usize = 1 << 12;
@@ -25,6 +29,9 @@ const SMALL: usize = 1 << 12;
 const SPARE: usize = 4;
 /// How often a rate is aimed at a little faster, where what joins the layers is too slow.
 const TRIES: usize = 4;
+/// Whole foldings that are tried for a rate, cheapest first: as many as handle so many beats a frame in all, within these numbers.
+const BEATS: usize = 1 << 21;
+const TRIALS: std::ops::RangeInclusive<usize> = 1..=256;
 /// How many rates beyond the first that exceeds a budget are looked at.
 const PROBES: usize = 6;
 /// Layers of more weights than this are not tried unrolled, unless the rate asks for it.
@@ -63,6 +70,10 @@ pub struct Plan<'a> {
     pub accumulators: AccumulatorRule,
     /// How sums are built.
     pub backend: Backend,
+    /// What weights are kept in.
+    pub memory: WeightMemory,
+    /// Gives branches the queues that they need, and [`Dataflow::sustained`] what neighbours' waiting makes of the interval.
+    pub settle: fn(&mut Dataflow) -> Result<(), GenerateError>,
 }
 
 /// Finds the best folding for `goal`.
@@ -78,6 +89,12 @@ pub fn solve(plan: Plan, goal: Goal) -> Result<Solution, GenerateError> {
 
 /// A layer's cost is known by the PE of the layer before it (0 for the first) and its own folding.
 type Key = (usize, LayerFolding);
+
+/// A folding, and the beats of a frame on all streams.
+struct Tried {
+    solution: Solution,
+    beats: usize,
+}
 
 struct Solver<'a> {
     plan: Plan<'a>,
@@ -110,10 +127,19 @@ impl<'a> Solver<'a> {
             let candidates: Vec<Vec<LayerFolding>> =
                 self.layers.iter().zip(&plain).map(|((_, all), &plain)| worth_trying(all, aim, plain)).collect();
             self.learn(&candidates)?;
-            let path = self.path(&candidates);
-            let (found, plain) = (self.solution(&path)?, self.solution(&plain)?);
-            let kept = found.interval <= interval;
-            self.seen.extend([found, plain]);
+            let plain = self.solution(&plain)?;
+            let trials = (BEATS / plain.beats.max(1)).clamp(*TRIALS.start(), *TRIALS.end());
+            self.seen.push(plain.solution);
+            let paths: Vec<Vec<LayerFolding>> = Paths::new(&self.known, &candidates).take(trials).collect();
+            let mut kept = false;
+            for path in paths {
+                let found = self.solution(&path)?.solution;
+                kept = found.interval <= interval;
+                self.seen.push(found);
+                if kept {
+                    break;
+                }
+            }
             let all = self.layers.iter().flat_map(|(_, all)| all);
             match all.map(|c| c.cycles).filter(|&cycles| cycles < aim).max() {
                 Some(faster) if !kept => aim = faster,
@@ -162,6 +188,15 @@ impl<'a> Solver<'a> {
             let solution = self.at(cycles)?;
             if solution.luts <= budget && solution.interval < best.interval {
                 best = solution;
+            }
+        }
+        // Where neighbours wait, intervals lie between those of the layers alone.
+        for _ in 0..PROBES {
+            let Some(faster) = best.interval.checked_sub(1).filter(|&cycles| cycles >= floor) else { break };
+            match self.at(faster) {
+                Ok(solution) if solution.luts <= budget => best = solution,
+                Ok(_) | Err(GenerateError::Target { .. }) => break,
+                Err(error) => return Err(error),
             }
         }
         Ok(best)
@@ -214,34 +249,16 @@ impl<'a> Solver<'a> {
         Ok(())
     }
 
-    /// The shortest path through the candidates.
-    fn path(&self, candidates: &[Vec<LayerFolding>]) -> Vec<LayerFolding> {
-        // The cheapest way to each PE.
-        let mut ways: BTreeMap<usize, (u64, Vec<LayerFolding>)> = BTreeMap::from([(0, (0, vec![]))]);
-        for (known, own) in self.known.iter().zip(candidates) {
-            let mut next: BTreeMap<usize, (u64, Vec<LayerFolding>)> = BTreeMap::new();
-            for (&pe, (spent, path)) in &ways {
-                for &folding in own {
-                    let Some(cost) = known.get(&(pe, folding)) else { continue };
-                    let cost = spent + cost;
-                    if next.get(&folding.pe).is_none_or(|(least, _)| cost < *least) {
-                        next.insert(folding.pe, (cost, path.iter().copied().chain([folding]).collect()));
-                    }
-                }
-            }
-            ways = next;
-        }
-        ways.into_values().min_by_key(|(cost, _)| *cost).map(|(_, path)| path).unwrap_or_default()
-    }
-
-    fn solution(&self, foldings: &[LayerFolding]) -> Result<Solution, GenerateError> {
-        let dataflow = self.lower(foldings)?;
-        Ok(Solution {
+    fn solution(&self, foldings: &[LayerFolding]) -> Result<Tried, GenerateError> {
+        let mut dataflow = self.lower(foldings)?;
+        (self.plan.settle)(&mut dataflow)?;
+        let solution = Solution {
             layers: self.named(foldings),
             interval: dataflow.interval(),
             luts: estimate(&dataflow).total.lut_total(),
             limiting: dataflow.bottleneck().map(|m| m.layer.clone()),
-        })
+        };
+        Ok(Tried { solution, beats: dataflow.streams.iter().map(|s| s.beats()).sum() })
     }
 
     fn lower(&self, foldings: &[LayerFolding]) -> Result<Dataflow, GenerateError> {
@@ -249,6 +266,7 @@ impl<'a> Solver<'a> {
             LowerOptions { folding: FoldingRequest::Layers(self.named(foldings)), ..self.plan.lowering.clone() };
         let mut dataflow = lower_with(self.plan.network, &options, self.plan.accumulators)?;
         retarget(&mut dataflow, self.plan.backend);
+        keep_weights(&mut dataflow, self.plan.memory, &BTreeMap::new())?;
         Ok(dataflow)
     }
 

@@ -7,7 +7,8 @@ use super::*;
 use crate::dataflow::Output;
 
 fn plan<'a>(network: &'a Network, lowering: &'a LowerOptions, backend: Backend) -> Plan<'a> {
-    Plan { network, lowering, accumulators: AccumulatorRule::default(), backend }
+    let (accumulators, memory) = (AccumulatorRule::default(), WeightMemory::default());
+    Plan { network, lowering, accumulators, backend, memory, settle: |_| Ok(()) }
 }
 
 /// Interval and LUTs of every folding that there is, lowered and estimated one by one.
