@@ -165,13 +165,28 @@ impl Design {
         top: Option<&str>,
         output: Output,
     ) -> Result<Self, Error> {
+        Self::kept(model, request, folding, folding.layer_memories(model)?, top, output)
+    }
+
+    /// The same with the memories of single layers.
+    ///
+    /// # Errors
+    /// As [`Design::of`].
+    pub fn kept(
+        model: &Model,
+        request: &FoldingRequest,
+        folding: &FoldingArgs,
+        memories: BTreeMap<String, WeightMemory>,
+        top: Option<&str>,
+        output: Output,
+    ) -> Result<Self, Error> {
         let options = LowerOptions { folding: request.clone(), top: top.map(str::to_owned), output };
         let backend = folding.backend(model)?;
         let accumulators = folding.accumulators(model)?;
         let mut dataflow = lower_with(&model.network, &options, accumulators)?;
         // Before the queues: the latencies of the back-end decide how deep they are.
         retarget(&mut dataflow, backend);
-        let (weight_memory, memories) = (folding.weight_memory(model)?, folding.layer_memories(model)?);
+        let weight_memory = folding.weight_memory(model)?;
         keep_weights(&mut dataflow, weight_memory, &memories)?;
         settle(&mut dataflow)?;
         let resolved = resolve(&model.network, request)?;

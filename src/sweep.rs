@@ -48,7 +48,8 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Train every point: MODEL is a configuration of snug train (TOML), whose method and bits are the sweep's (cargo feature `train`)
-    #[arg(long, conflicts_with_all = ["inputs", "labels", "calibration", "keep", "tile"])]
+    #[arg(long, conflicts_with_all = ["inputs", "labels", "calibration", "keep", "tile", "layout", "limit", "seed", "input_type", "mean", "std", "input_shape",
+        "weight_bits", "activation_bits", "input_bits"])]
     train: bool,
     /// Widths of all accumulators: 8..=16, or 8,10,12; without it the widest exact width and six bits down
     #[arg(long, value_name = "BITS")]
@@ -99,6 +100,9 @@ pub struct Args {
     /// Where results, plots and the page go; a sweep that was stopped goes on where it was
     #[arg(short, long, value_name = "DIR")]
     output_dir: PathBuf,
+    /// Replace the folders of the reference and of the pick although their files were edited
+    #[arg(long)]
+    force: bool,
     /// Measure nothing: write a workflow whose jobs are the points, each its own command
     #[arg(long, value_name = "ENGINE", value_parser = ["snakemake"], conflicts_with = "point")]
     workflow: Option<String>,
@@ -112,11 +116,16 @@ pub struct Args {
 /// # Errors
 /// If the model or the data cannot be used, or files cannot be written. A point without an answer is a result.
 pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
-    let cache = Cache::open(&args.output_dir)?;
+    let configuration = args.model.model.extension().is_some_and(|e| e == "toml");
+    if configuration && !args.train {
+        let message = format!("'{}' is a configuration of snug train", args.model.model.display());
+        return Err(Error::Usage { message, help: Some("--train trains every point by it".to_owned()) });
+    }
     let sweep = Sweep::open(args, console)?;
     let usual = || if args.train { TRAINED.map(str::to_owned).to_vec() } else { QUANTIZED.map(str::to_owned).to_vec() };
     let methods = if args.methods.is_empty() { usual() } else { args.methods.clone() };
     let groups = plan::tasks(args.accumulator.as_deref(), &methods, &sweep)?;
+    let cache = Cache::open(&args.output_dir)?;
     if args.workflow.is_some() {
         return workflow::write(args, &groups, console);
     }
@@ -141,8 +150,9 @@ pub fn run(args: &Args, console: &Console) -> Result<Outcome, Error> {
     let results = {
         let _progress = Progress::start(console, "writing the page");
         let results = Results::new(&sweep, points?.into_iter().flatten().collect())?;
-        results.write(&args.output_dir)?;
+        // The folders first: where one may not be replaced, results and page stay those of before.
         let sections = pick::sections(args, &sweep, &results)?;
+        results.write(&args.output_dir)?;
         page::write(&results, sections, workflow::commands(&args.output_dir), &args.output_dir)?;
         results
     };

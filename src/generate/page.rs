@@ -1,5 +1,6 @@
 //! The report of a generated folder.
 
+use generator::memory::WeightMemory;
 use sim::cycle;
 pub use sim::report::Report;
 use sim::report::{Certificate, Check, Excerpt, Hardware, Part, Pin, Top, charts, render};
@@ -49,7 +50,7 @@ pub fn report(
     estimates(&mut hardware, dataflow);
     let mut report = Report::new(inspection, top, hardware);
     report.tools = vec![format!("snug {}", env!("CARGO_PKG_VERSION"))];
-    report.commands = commands(design);
+    report.commands = commands(design, clock_mhz);
     report.prove_command = Some("snug prove DIR".to_owned());
     let fewer = if run.result.nrows() < FRAMES { " (fewer than usual: a frame is much work)" } else { "" };
     report.checks.push(Check {
@@ -80,9 +81,15 @@ fn estimates(hardware: &mut Hardware, dataflow: &generator::dataflow::Dataflow) 
 
 /// The commands that make this folder, DIR, again from what lies in it, and its proof and its counts. The same folder has the same
 /// commands, whatever it was first made from: that is named at the top of the page.
-fn commands(design: &Design) -> Vec<String> {
+fn commands(design: &Design, clock_mhz: f64) -> Vec<String> {
     let mut generate = "snug generate DIR/network.safetensors --folding DIR/dataflow.json".to_owned();
     generate += &format!(" --backend {} --accumulator-width {}", design.backend, design.accumulators);
+    if design.weight_memory != WeightMemory::default() {
+        generate += &format!(" --weight-memory {}", design.weight_memory);
+    }
+    if clock_mhz != 100.0 {
+        generate += &format!(" --clock-mhz {clock_mhz}");
+    }
     if design.dataflow.output == generator::dataflow::Output::Label {
         generate += " --output label";
     }

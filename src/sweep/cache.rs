@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use quantizer::certificate::Certificate;
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::results::Point;
@@ -11,7 +13,13 @@ use crate::error::Error;
 use crate::files;
 
 /// The folder of results.
-pub struct Cache(PathBuf);
+pub struct Cache {
+    points: PathBuf,
+    certificates: PathBuf,
+}
+
+/// The key of a point's file for the hash of all else that it holds.
+const SUM: &str = "sha256";
 
 impl Cache {
     /// The results in `folder`, which is made where it is missing.
@@ -19,16 +27,36 @@ impl Cache {
     /// # Errors
     /// If it cannot be made.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let points = folder.join("points");
-        std::fs::create_dir_all(&points).map_err(|source| Error::Write { path: points.clone(), source })?;
-        Ok(Cache(points))
+        let (points, certificates) = (folder.join("points"), folder.join("certificates"));
+        for path in [&points, &certificates] {
+            std::fs::create_dir_all(path).map_err(|source| Error::Write { path: path.clone(), source })?;
+        }
+        Ok(Cache { points, certificates })
     }
 
     /// The point called `key`. A file that cannot be read, or that holds something else, is as good as none: the point is
-    /// measured again, and the file replaced.
+    /// measured again, and the file replaced. So is a point that failed for want of a tool.
     pub fn get(&self, key: &str) -> Option<Point> {
-        let point: Point = serde_json::from_slice(&std::fs::read(self.path(key)).ok()?).ok()?;
-        (point.key == key).then_some(point)
+        let mut value: Value = serde_json::from_slice(&std::fs::read(self.path(key)).ok()?).ok()?;
+        let sum = value.as_object_mut()?.remove(SUM)?;
+        if sum.as_str() != Some(&self::key(&value)) {
+            return None;
+        }
+        let point: Point = serde_json::from_value(value).ok()?;
+        (point.key == key && !point.retry).then_some(point)
+    }
+
+    /// Keeps the certificate of the network whose hash is `network`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn certify(&self, network: &str, certificate: &Certificate) -> Result<(), Error> {
+        let path = self.certificates.join(format!("{network}.json"));
+        let text = json(certificate) + "\n";
+        if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+            return Ok(());
+        }
+        files::write(&path, |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
     /// Keeps a point.
@@ -36,12 +64,17 @@ impl Cache {
     /// # Errors
     /// If it cannot be written.
     pub fn put(&self, point: &Point) -> Result<(), Error> {
-        let text = json(point) + "\n";
+        let mut value = serde_json::to_value(point).unwrap_or_default();
+        let sum = key(&value);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert(SUM.to_owned(), sum.into());
+        }
+        let text = json(&value) + "\n";
         files::write(&self.path(&point.key), |out| std::io::Write::write_all(out, text.as_bytes()))
     }
 
     fn path(&self, key: &str) -> PathBuf {
-        self.0.join(format!("{key}.json"))
+        self.points.join(format!("{key}.json"))
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use generator::accumulators::AccumulatorRule;
 use generator::dataflow::{Dataflow, Output};
 use generator::estimate::estimate;
+use generator::memory::WeightMemory;
+use generator::target::Backend;
 use quantizer::certificate::Certificate;
 use quantizer::inspect::inspect;
 use rayon::prelude::*;
@@ -38,6 +40,10 @@ pub struct Sweep<'a> {
     pub foldings: Vec<Folding>,
     /// How wide registers are built, but those of the 32-bit reference.
     pub registers: AccumulatorRule,
+    /// How sums are built.
+    backend: Backend,
+    /// What weights are kept in.
+    memory: WeightMemory,
     /// What the keys of all points begin with.
     shared: serde_json::Value,
     /// Right answers by network: methods often agree, all of them where the network fits.
@@ -60,14 +66,20 @@ impl<'a> Sweep<'a> {
         let foldings = foldings::all(&args.foldings, &args.folding, &model)?;
         let registers = args.folding.accumulators(&model)?;
         let backend = args.folding.backend(&model)?;
+        let memory = args.folding.weight_memory(&model)?;
+        if source.samples() == 0 {
+            let message = "there is no sample to measure accuracy on".to_owned();
+            return Err(Error::Usage { message, help: Some("--limit takes at least 1".to_owned()) });
+        }
         let shared = json!({
             "schema": results::POINT_SCHEMA,
             "snug": env!("CARGO_PKG_VERSION"),
             "source": source.identity()?,
             "backend": backend.to_string(),
+            "weight_memory": memory.to_string(),
             "yosys": yosys.as_ref().map(|y| &y.banner),
         });
-        Ok(Sweep { args, source, yosys, foldings, registers, shared, known: Mutex::default() })
+        Ok(Sweep { args, source, yosys, foldings, registers, backend, memory, shared, known: Mutex::default() })
     }
 
     /// The Yosys that counts, if one does.
@@ -82,7 +94,7 @@ impl<'a> Sweep<'a> {
             "shared": self.shared,
             "method": what.method,
             "accumulator": what.accumulator,
-            "folding": [&folding.name, &format!("{:?}", folding.request)],
+            "folding": [&folding.name, &format!("{:?} {:?}", folding.request, folding.memories)],
             "registers": registers.to_string(),
         }))
     }
@@ -105,26 +117,22 @@ impl<'a> Sweep<'a> {
             let measured = net
                 .as_ref()
                 .map_err(Failure::of)
-                .and_then(|net| self.measure(net, task, &mut point).map_err(|error| Failure::of(&error)));
-            let keep = match measured {
-                Ok(()) => true,
-                Err(failure) => {
-                    point.error = Some(failure.text);
-                    failure.lasting
-                }
-            };
-            if keep {
-                cache.put(&point)?;
+                .and_then(|net| self.measure(net, task, cache, &mut point).map_err(|error| Failure::of(&error)));
+            if let Err(failure) = measured {
+                (point.error, point.retry) = (Some(failure.text), !failure.lasting);
             }
+            cache.put(&point)?;
             done();
             Ok(point)
         });
         measured.collect()
     }
 
-    fn measure(&self, net: &Net, task: &Task, point: &mut Point) -> Result<(), Error> {
+    fn measure(&self, net: &Net, task: &Task, cache: &Cache, point: &mut Point) -> Result<(), Error> {
         let network = &net.network;
-        let hash = Certificate::of(network).map_err(invalid)?.network_sha256;
+        let certificate = Certificate::of(network).map_err(invalid)?;
+        let hash = certificate.network_sha256.clone();
+        cache.certify(&hash, &certificate)?;
         let inspection = inspect(network).map_err(Error::Invalid)?;
         let (mut nonzero, mut total) = (0, 0);
         for row in &inspection.layers {
@@ -160,11 +168,14 @@ impl<'a> Sweep<'a> {
     /// If the generator refuses it.
     pub fn design(&self, model: &Model, folding: usize, registers: AccumulatorRule) -> Result<Design, Error> {
         let own = FoldingArgs {
-            backend: self.args.folding.backend.clone(),
+            backend: Some(self.backend.to_string()),
             accumulator_width: Some(registers.to_string()),
+            weight_memory: Some(self.memory.to_string()),
             ..FoldingArgs::default()
         };
-        Design::folded(model, &self.foldings[folding].request, &own, None, Output::Logits)
+        let Folding { request, memories, .. } = &self.foldings[folding];
+        let request = request.as_ref().map_err(|why| Error::Usage { message: why.clone(), help: None })?;
+        Design::kept(model, request, &own, memories.clone(), None, Output::Logits)
     }
 
     fn correct(&self, net: &Net, hash: &str) -> Result<usize, Error> {

@@ -141,7 +141,11 @@ fn table(results: &Results, commands: Vec<String>) -> Table {
         rows: measured.into_iter().map(cells).collect(),
         errors: failed.into_iter().map(reason).collect(),
         commands,
-        tools: format!("snug {}", env!("CARGO_PKG_VERSION")),
+        tools: [Some(format!("snug {}", env!("CARGO_PKG_VERSION"))), results.body.yosys.clone()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -155,9 +159,10 @@ fn headlines(results: &Results) -> Vec<(String, String)> {
     }
     let name = if results.body.float_correct.is_some() { "trained without a constraint" } else { "as it came" };
     all.push((format!("{exact} bits"), format!("widest accumulator of the network {name}: {correct} right")));
+    let accuracy = if results.body.float_correct.is_some() { "the float network's" } else { "its" };
     if let Some(best) = pick(results) {
         let meaning =
-            format!("narrowest at 99 % of that accuracy, by {}: {} right", best.method, text_of(best.correct));
+            format!("narrowest at 99 % of {accuracy} accuracy, by {}: {} right", best.method, text_of(best.correct));
         all.push((format!("{} bits", text_of(best.accumulator)), meaning));
     }
     if let Some(reduction) = &results.body.reduction {

@@ -59,7 +59,7 @@ fn section(
     let mut built = built(args, sweep, point)?;
     built.add_proof(&dir)?;
     if !dir.exists() || !output_dir::differences(&dir, &built.files)?.is_empty() {
-        output_dir::write(&dir, &built.files, false)?;
+        output_dir::write(&dir, &built.files, args.force)?;
     }
     let mut report = built.report;
     report.prove_command = Some(format!("snug prove {}", dir.display()));

@@ -21,6 +21,8 @@ pub struct Reduction {
     pub lut_32_bits: u64,
     /// LUTs of the point.
     pub lut: u64,
+    /// LUTs of the reference with registers of its exact widths, in the same folding: what the rule alone saves.
+    pub lut_exact: Option<u64>,
     /// Its method.
     pub method: String,
     /// Its width.
@@ -54,6 +56,11 @@ impl Reduction {
                 by: if counted { "yosys" } else { "estimate" },
                 lut_32_bits,
                 lut,
+                lut_exact: body
+                    .references
+                    .iter()
+                    .find(|r| r.folding == p.folding && r.registers != "32")
+                    .and_then(luts),
                 method: p.method.clone(),
                 accumulator: p.accumulator?,
                 folding: p.folding.clone(),
@@ -68,9 +75,13 @@ impl Reduction {
 
     /// In a sentence.
     pub fn text(&self) -> String {
+        let exact = self.lut_exact.map_or_else(String::new, |lut| {
+            let ratio = self.lut_32_bits as f64 / lut.max(1) as f64;
+            format!("; exact registers alone, of the reference, save {ratio:.2} times")
+        });
         let by = if self.by == "yosys" { "by Yosys" } else { "as estimated" };
         format!(
-            "{:.2} times fewer LUTs than with 32-bit accumulators ({} for {}, {by}) at {:.2} % of the {} accuracy: {}, {} bits, folding {}",
+            "{:.2} times fewer LUTs than with 32-bit accumulators ({} for {}, {by}) at {:.2} % of the {} accuracy: {}, {} bits, folding {}{exact}",
             self.ratio,
             self.lut,
             self.lut_32_bits,

@@ -14,7 +14,7 @@ use crate::files;
 /// Version of `results.json`.
 pub const SCHEMA: &str = "snug.sweep/2";
 /// Version of a point's file. To be raised whenever a point measures something else: its key changes with it.
-pub const POINT_SCHEMA: &str = "snug.sweep.point/3";
+pub const POINT_SCHEMA: &str = "snug.sweep.point/4";
 
 /// One width, one method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct Point {
     pub interval: Option<u64>,
     /// Why there are no figures.
     pub error: Option<String>,
+    /// Whether another time may do better: a tool failed. Such a point is measured again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
     /// The integers that were measured.
     pub network_sha256: Option<String>,
     /// Name of the result in `points/`.
@@ -87,6 +90,7 @@ impl Point {
             exact: None,
             interval: None,
             error: None,
+            retry: false,
             network_sha256: None,
             key: task.key.clone(),
             layers: vec![],
@@ -109,6 +113,8 @@ pub struct Body {
     pub network: String,
     /// SHA-256 of the file that it came from.
     pub source_sha256: String,
+    /// The Yosys that counted LUTs; null where none did.
+    pub yosys: Option<String>,
     /// Right samples of the network with floats; null where none was trained.
     pub float_correct: Option<usize>,
     /// The network as it came, or trained without a constraint, with every folding: with exact registers, then with those of 32 bits.
@@ -136,7 +142,8 @@ impl Results {
         let (network, source_sha256) = sweep.source.name();
         let float_correct = sweep.source.float()?;
         let foldings = sweep.foldings.iter().map(|f| f.name.clone()).collect();
-        let mut body = Body { network, source_sha256, float_correct, references, points, reduction: None };
+        let yosys = sweep.yosys().map(str::to_owned);
+        let mut body = Body { network, source_sha256, yosys, float_correct, references, points, reduction: None };
         body.reduction = Reduction::of(&body);
         Ok(Results { body, foldings })
     }
