@@ -9,6 +9,7 @@
 pub mod monitor;
 mod run;
 mod runtime;
+pub mod waveform;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -65,7 +65,7 @@ pub struct Counterexample {
 }
 
 /// The version of the checks in this crate, bookkeeping and reading of logs included; raised with every change of them.
-const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 4");
+const CHECKS: &str = concat!(env!("CARGO_PKG_VERSION"), ", checks 5");
 
 /// What is run for a module, and the name of its result.
 struct Scripts {
@@ -105,7 +105,8 @@ impl Scripts {
         let array = array.map_or(["", ""], |a| [a.text, a.unit]);
         // A verdict is as good as the checks that it rests on: another version of them looks again.
         let parts = [yosys.banner.as_str(), CHECKS, &proof, driver, &sum].into_iter().chain(array);
-        let key = hash(parts.chain(job.files.iter().filter_map(|f| texts.get(f).map(String::as_str))));
+        let files = job.files.iter().chain(&cells).filter_map(|f| texts.get(f).map(String::as_str));
+        let key = hash(parts.chain(files));
         Scripts { proof, cover, key }
     }
 }
