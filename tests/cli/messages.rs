@@ -231,7 +231,7 @@ snug::usage
         "
 snug::usage
 
-  × 'module' cannot name the top module: a Verilog identifier of letters, digits and underscores, not a keyword, is needed",
+  × 'module' cannot name the top module: a Verilog identifier of letters, digits and underscores is needed, not a keyword and not the name of a module that all designs share",
     );
     assert_eq!(place.snug("generate digits.onnx -o out").code, 0);
     place.refuses(
