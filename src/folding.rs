@@ -133,9 +133,14 @@ impl FoldingArgs {
 
     /// The same with another interval to reach.
     pub fn with_target(&self, cycles: u64) -> Self {
+        FoldingArgs { target_interval: Some(cycles), ..self.without_goal() }
+    }
+
+    /// The same with neither a folding nor anything to reach.
+    pub fn without_goal(&self) -> Self {
         FoldingArgs {
             folding: None,
-            target_interval: Some(cycles),
+            target_interval: None,
             target_fps: None,
             max_luts: None,
             backend: self.backend.clone(),
@@ -238,11 +243,16 @@ impl Entry {
     }
 }
 
+/// Whether a folding file is the `dataflow.json` of an earlier run: no layer's entry is a text.
+fn is_dataflow(value: &serde_json::Value) -> bool {
+    value.get("schema").is_some_and(serde_json::Value::is_string)
+}
+
 /// The entries of a folding file; layers may be called by their ONNX node.
 fn entries(path: &Path, network: &Network) -> Result<BTreeMap<String, Entry>, Error> {
     let malformed = |e: serde_json::Error| DataError::Malformed { path: path.to_path_buf(), reason: e.to_string() };
     let mut value: serde_json::Value = files::read_json(path)?;
-    if value.get("schema").is_some_and(serde_json::Value::is_string) {
+    if is_dataflow(&value) {
         value = value.get_mut("folding").map(serde_json::Value::take).unwrap_or_default();
     }
     let entries: BTreeMap<String, Entry> = serde_json::from_value(value).map_err(malformed)?;
@@ -268,11 +278,7 @@ fn memories(path: &Path, network: &Network) -> Result<BTreeMap<String, WeightMem
 /// The interval that a `dataflow.json` says its design aimed at, where its layers alone do not tell.
 fn aimed(path: &Path) -> Result<Option<u64>, Error> {
     let value: serde_json::Value = files::read_json(path)?;
-    let Some(interval) =
-        value.get(TARGET_INTERVAL).filter(|_| value.get("schema").is_some_and(serde_json::Value::is_string))
-    else {
-        return Ok(None);
-    };
+    let Some(interval) = value.get(TARGET_INTERVAL).filter(|_| is_dataflow(&value)) else { return Ok(None) };
     let cycles = interval.as_u64().filter(|&c| c > 0);
     let reason = || format!("\"{TARGET_INTERVAL}\": {interval} is no number of cycles");
     Ok(Some(cycles.ok_or_else(|| DataError::Malformed { path: path.to_path_buf(), reason: reason() })?))

@@ -165,14 +165,14 @@ impl Design {
         top: Option<&str>,
         output: Output,
     ) -> Result<Self, Error> {
-        Self::kept(model, request, folding, folding.layer_memories(model)?, top, output)
+        Self::with_memories(model, request, folding, folding.layer_memories(model)?, top, output)
     }
 
     /// The same with the memories of single layers.
     ///
     /// # Errors
     /// As [`Design::of`].
-    pub fn kept(
+    pub fn with_memories(
         model: &Model,
         request: &FoldingRequest,
         folding: &FoldingArgs,

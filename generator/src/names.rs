@@ -172,12 +172,9 @@ pub fn is_shared(name: &str) -> bool {
 /// Whether another module's name may end so: its processing elements, its array, its lanes, its claims, what watches its streams.
 fn derived(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let element = || {
-        let (_, number) = name.rsplit_once("_pe")?;
-        (!number.is_empty() && number.chars().all(|c| c.is_ascii_digit())).then_some(())
-    };
+    let element = |(_, number): (&str, &str)| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
     ["_array", "_lane", "_claims", "_watch", "_range", "_protocol"].iter().any(|end| name.ends_with(end))
-        || element().is_some()
+        || name.rsplit_once("_pe").is_some_and(element)
 }
 
 /// Letters and digits of `name`, everything between them one underscore; at most 60 characters.

@@ -58,8 +58,7 @@ type Asked = (Result<FoldingRequest, String>, BTreeMap<String, WeightMemory>);
 
 /// What one name asks for.
 fn request(name: &str, args: &FoldingArgs, model: &Model) -> Result<Asked, Error> {
-    let mut own = args.with_target(0);
-    own.target_interval = None;
+    let mut own = args.without_goal();
     let number = |text: &str| {
         let wrong = || usage(format!("--foldings: '{text}' in '{name}' is not a whole number above 0"));
         text.parse().ok().filter(|n| *n > 0).ok_or_else(wrong)

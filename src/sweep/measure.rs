@@ -175,7 +175,7 @@ impl<'a> Sweep<'a> {
         };
         let Folding { request, memories, .. } = &self.foldings[folding];
         let request = request.as_ref().map_err(|why| Error::Usage { message: why.clone(), help: None })?;
-        Design::kept(model, request, &own, memories.clone(), None, Output::Logits)
+        Design::with_memories(model, request, &own, memories.clone(), None, Output::Logits)
     }
 
     fn correct(&self, net: &Net, hash: &str) -> Result<usize, Error> {

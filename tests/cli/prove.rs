@@ -47,6 +47,12 @@ fn hide(place: &Place) {
 /// What is done to a text.
 type Edit<'a> = &'a dyn Fn(&str) -> String;
 
+/// A 1 x 1 convolution of two channels to two.
+fn convolution(s: &mut Sequence, weights: [f32; 4]) {
+    let weights = s.weights(&[2, 2, 1, 1], &weights, QuantSpec::new(3, true, &1.0));
+    s.node("Conv", &["@", &weights], vec![]);
+}
+
 /// A 3 x 3 convolution with a border on an image of 2 x 2, or of 1 x 1: each window has taps outside.
 #[test]
 fn windows_that_are_never_whole() {
@@ -76,15 +82,13 @@ fn a_pool_over_zeros() {
     let Some(place) = place() else { return };
     let mut s = Sequence::new(&[1, 2, 3, 3]);
     s.quant(QuantSpec::new(4, false, &1.0));
-    let weights = s.weights(&[2, 2, 1, 1], &[1.0, 2.0, -1.0, 1.0], QuantSpec::new(3, true, &1.0));
-    s.node("Conv", &["@", &weights], vec![]);
+    convolution(&mut s, [1.0, 2.0, -1.0, 1.0]);
     s.quant(QuantSpec::new(4, false, &2.0));
     let pads = s.constant(ints("", &[8], &[0, 0, 1, 1, 0, 0, 1, 1]));
     s.node("Pad", &["@", &pads], vec![]);
     s.node("GlobalAveragePool", &["@"], vec![]);
     s.quant(QuantSpec::new(4, false, &1.0));
-    let weights = s.weights(&[2, 2, 1, 1], &[1.0, -2.0, 1.0, 1.0], QuantSpec::new(3, true, &1.0));
-    s.node("Conv", &["@", &weights], vec![]);
+    convolution(&mut s, [1.0, -2.0, 1.0, 1.0]);
     place.write("mean.onnx", encode(&s.model(&[1, 2, 1, 1])));
     assert_eq!(place.snug("generate mean.onnx --output logits -o mean").code, 0);
     let report = place.json("prove mean", 0);
@@ -100,8 +104,7 @@ fn a_pool_slower_than_every_layer() {
     s.quant(QuantSpec::new(2, true, &1.0));
     s.node("GlobalAveragePool", &["@"], vec![]);
     s.quant(QuantSpec::new(2, true, &1.0));
-    let weights = s.weights(&[2, 2, 1, 1], &[1.0, -2.0, 1.0, 1.0], QuantSpec::new(3, true, &1.0));
-    s.node("Conv", &["@", &weights], vec![]);
+    convolution(&mut s, [1.0, -2.0, 1.0, 1.0]);
     place.write("pool.onnx", encode(&s.model(&[1, 2, 1, 1])));
     assert_eq!(place.snug("generate pool.onnx --output logits -o pool").code, 0);
     let dataflow: Value = serde_json::from_slice(&fs::read(place.path("pool/dataflow.json")).unwrap()).unwrap();

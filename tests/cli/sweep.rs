@@ -13,6 +13,13 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
     std::fs::read(place.path(name)).unwrap()
 }
 
+/// The points of a workflow.
+fn keys(place: &Place, snakefile: &str) -> Vec<String> {
+    let text = String::from_utf8(bytes(place, snakefile)).unwrap();
+    let key = |line: &str| line.strip_prefix("    \"")?.split('"').next().map(str::to_owned);
+    text.lines().filter_map(key).filter(|k| k.len() == 64).collect()
+}
+
 #[test]
 fn every_point_has_figures_or_a_reason() {
     let place = Place::new();
@@ -105,9 +112,7 @@ fn the_jobs_of_a_workflow_find_what_one_run_finds() {
     let sweep = |out: &str| format!("{SWEEP} --accumulator 8..=9 --methods sign-split -o {out}");
     assert_eq!(place.snug(&sweep("whole")).code, 0);
     assert_eq!(place.snug(&format!("{} --workflow snakemake", sweep("jobs"))).code, 0);
-    let text = String::from_utf8(bytes(&place, "jobs/Snakefile")).unwrap();
-    let keys: Vec<&str> =
-        text.lines().filter_map(|l| l.strip_prefix("    \"")?.split('"').next()).filter(|k| k.len() == 64).collect();
+    let keys = keys(&place, "jobs/Snakefile");
     assert_eq!(keys.len(), 3);
     for key in keys {
         assert_eq!(place.snug(&format!("{} --point {key}", sweep("jobs"))).code, 0);
@@ -217,9 +222,7 @@ fn a_tool_that_fails_ends_no_workflow() {
     let sweep = format!("{SWEEP} --accumulator 9 --methods sign-split --synth -o out");
     let run = |args: &str| place.command(args).env("SNUG_YOSYS", place.path("yosys")).output().unwrap();
     assert!(run(&format!("{sweep} --workflow snakemake")).status.success());
-    let text = String::from_utf8(bytes(&place, "out/Snakefile")).unwrap();
-    let keys: Vec<&str> =
-        text.lines().filter_map(|l| l.strip_prefix("    \"")?.split('"').next()).filter(|k| k.len() == 64).collect();
+    let keys = keys(&place, "out/Snakefile");
     for key in &keys {
         assert!(run(&format!("{sweep} --point {key}")).status.success());
         let point: serde_json::Value =

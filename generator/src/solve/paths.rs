@@ -24,13 +24,9 @@ impl<'a> Paths<'a> {
     pub fn new(known: &'a [HashMap<Key, u64>], candidates: &'a [Vec<LayerFolding>]) -> Self {
         let mut rest: Vec<BTreeMap<usize, u64>> = vec![BTreeMap::new(); candidates.len()];
         for layer in (0..candidates.len()).rev() {
-            let behind = |pe: usize| match rest.get(layer + 1) {
-                Some(next) => next.get(&pe).copied(),
-                None => Some(0),
-            };
             let mut least: BTreeMap<usize, u64> = BTreeMap::new();
             for (&(pe, folding), &cost) in known[layer].iter().filter(|((_, f), _)| candidates[layer].contains(f)) {
-                let Some(behind) = behind(folding.pe) else { continue };
+                let Some(behind) = behind(&rest, layer, folding.pe) else { continue };
                 let least = least.entry(pe).or_insert(u64::MAX);
                 *least = (*least).min(cost + behind);
             }
@@ -53,14 +49,15 @@ impl Iterator for Paths<'_> {
             let pe = path.last().map_or(0, |f| f.pe);
             for &folding in own {
                 let Some(cost) = self.known[layer].get(&(pe, folding)) else { continue };
-                let behind = match self.rest.get(layer + 1) {
-                    Some(next) => next.get(&folding.pe).copied(),
-                    None => Some(0),
-                };
-                let Some(behind) = behind else { continue };
+                let Some(behind) = behind(&self.rest, layer, folding.pe) else { continue };
                 let spent = spent + cost;
                 self.open.push(Reverse((spent + behind, spent, path.iter().copied().chain([folding]).collect())));
             }
         }
     }
+}
+
+/// The least cost of all layers behind `layer`, which has so many PE; `None` where no folding goes on from there.
+fn behind(rest: &[BTreeMap<usize, u64>], layer: usize, pe: usize) -> Option<u64> {
+    rest.get(layer + 1).map_or(Some(0), |next| next.get(&pe).copied())
 }

@@ -97,9 +97,10 @@ fn icarus(folder: &Path, name: &str) -> Option<String> {
 
 /// The element and what its claims instantiate, and a module `replay`.
 fn element(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
-    let element = module(texts, &found.module)?;
+    let modules = modules(texts);
+    let element = *modules.get(found.module.as_str())?;
     let protocol_name = element.split_once(" f_protocol (")?.0.split_whitespace().last()?;
-    let protocol = module(texts, protocol_name)?;
+    let protocol = *modules.get(protocol_name)?;
     let mut s = format!(
         "// A run that breaks a claim of {}, found by snug prove. The element and the protocol of its inputs are as they were proved;\n\
          // the statements of the claims are left out, their values are compared below.\n`define FORMAL\n`default_nettype none\n",
@@ -110,7 +111,7 @@ fn element(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<S
         needed.extend(text.split_once(instance).and_then(|(before, _)| before.split_whitespace().last()));
     }
     for name in needed {
-        s.push_str(module(texts, name)?);
+        s.push_str(modules.get(name)?);
     }
     s.push_str(protocol);
     for line in element.lines().filter(|line| !line.trim_start().starts_with("assert property")) {
@@ -133,7 +134,8 @@ fn element(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<S
 /// A pool or an addition with its claims and all that they instantiate, and a module `replay`. Its sum beside the module's, which
 /// loses nothing, is looked at in each step.
 fn sums(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<String> {
-    let claims = module(texts, &found.module)?;
+    let mut left = modules(texts);
+    let claims = left.remove(found.module.as_str())?;
     let count = (0..).take_while(|n| claims.contains(&format!(" exact{n};"))).count();
     if count == 0 {
         return None;
@@ -143,8 +145,7 @@ fn sums(texts: &BTreeMap<String, String>, found: &Counterexample) -> Option<Stri
          // the statements of the claims are left out, their values are compared below.\n`define FORMAL\n`default_nettype none\n",
         found.module
     );
-    let mut left = modules(texts);
-    let mut open: Vec<&str> = left.remove(found.module.as_str()).into_iter().collect();
+    let mut open = vec![claims];
     while let Some(text) = open.pop() {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         open.extend(words.filter_map(|word| left.remove(word)));
@@ -251,16 +252,6 @@ fn modules(texts: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
         }
     }
     all
-}
-
-/// The text of a module in any of the files.
-fn module<'a>(texts: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    let head = format!("module {name} (");
-    texts.values().find_map(|text| {
-        let from = text.find(&head).filter(|&at| at == 0 || text.as_bytes()[at - 1] == b'\n')?;
-        let length = text[from..].find("\nendmodule\n")? + "\nendmodule\n".len();
-        Some(&text[from..from + length])
-    })
 }
 
 /// Input ports without the clock, and their widths.
