@@ -53,3 +53,16 @@ pub fn write(path: &Path, with: impl FnOnce(&mut BufWriter<File>) -> std::io::Re
     temporary.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }
+
+/// Removes a file that need not be there.
+///
+/// # Errors
+/// If it is there and cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Write { path: path.to_path_buf(), source })
+        }
+        _ => Ok(()),
+    }
+}

@@ -363,12 +363,12 @@ pub enum MapFunction {
 pub struct WidthConverter {
     /// Lanes of a unit: what all the counts below are multiples of.
     pub unit: usize,
-    /// Units appended by every beat of a vector but the last.
+    /// Units appended by every beat of a vector but the last; as `last_units` if there is no other.
     pub input_units: usize,
     /// Units appended by the last beat of a vector.
     pub last_units: usize,
-    /// How many of those carry elements; the rest is padding.
-    pub last_data: usize,
+    /// Lanes of the last beat that carry elements; the rest of its units is padding.
+    pub last_lanes: usize,
     /// Beats in of a vector.
     pub beats: usize,
     /// Units that a beat out removes.

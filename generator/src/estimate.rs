@@ -134,10 +134,16 @@ pub struct Estimate {
 #[must_use]
 pub fn estimate(dataflow: &Dataflow) -> Estimate {
     let mut modules: Vec<ModuleCost> = dataflow.modules.iter().flat_map(|m| module(dataflow, m)).collect();
-    modules.push(ModuleCost::new(dataflow.top.clone(), "", vec![(Part::Control, unit::top(dataflow))]));
+    modules.push(top(dataflow));
     let mut total = Cost::default();
     modules.iter().for_each(|m| total += m.cost);
     Estimate { total, modules }
+}
+
+/// Estimates the top module alone: what connects the others.
+#[must_use]
+pub fn top(dataflow: &Dataflow) -> ModuleCost {
+    ModuleCost::new(dataflow.top.clone(), "", vec![(Part::Control, unit::top(dataflow))])
 }
 
 /// Estimates one module of the stream: its definitions, then the fixed modules in it.

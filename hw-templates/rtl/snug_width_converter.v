@@ -2,7 +2,7 @@
 //
 // Task        A shift register counted in units of UNIT_WIDTH bits. A beat in appends INPUT_UNITS units, the last beat
 //             of a vector LAST_UNITS (what is left of the vector, and padding so that it ends in a whole output
-//             beat); a beat out removes OUTPUT_UNITS. Padding lanes carry 0.
+//             beat); a beat out removes OUTPUT_UNITS. Padding carries 0; it may begin within a unit.
 // Cycles      Let `level` be the number of units held. At each edge with aresetn high
 //                 level <= level + appended - removed            (kept as a thermometer, see below)
 //                 s_axis_tready <= (new level + largest append <= CAPACITY)
@@ -16,9 +16,10 @@
 
 module snug_width_converter #(
     parameter UNIT_WIDTH   = 8,   // bits of a unit
+    parameter INPUT_WIDTH  = 8,   // bits of a beat in, <= the largest append
     parameter INPUT_UNITS  = 1,   // units appended by a beat, >= 1
     parameter LAST_UNITS   = 1,   // units appended by the last beat of a vector, >= 1
-    parameter LAST_DATA    = 1,   // how many of those come from the beat; the rest is padding
+    parameter LAST_WIDTH   = 8,   // bits of those that come from the beat, <= INPUT_WIDTH; the rest is padding
     parameter BEATS        = 1,   // beats in of a vector, >= 1
     parameter OUTPUT_UNITS = 1,   // units of a beat out, >= 1
     parameter CAPACITY     = 2    // units held, >= OUTPUT_UNITS + largest append
@@ -26,7 +27,7 @@ module snug_width_converter #(
     input  wire                               aclk,
     input  wire                               aresetn,
 
-    input  wire [INPUT_UNITS*UNIT_WIDTH-1:0]  s_axis_tdata,
+    input  wire [INPUT_WIDTH-1:0]             s_axis_tdata,
     input  wire                               s_axis_tvalid,
     output wire                               s_axis_tready,
 
@@ -52,9 +53,10 @@ module snug_width_converter #(
         end
     endfunction
 
-    localparam LARGEST = (LAST_UNITS > INPUT_UNITS) ? LAST_UNITS : INPUT_UNITS;
-    localparam PLACES  = CAPACITY - LARGEST + 1;   // where a beat may be appended: behind 0 .. PLACES - 1 units
-    localparam COUNT   = bits_for(BEATS - 1);
+    localparam LARGEST  = (LAST_UNITS > INPUT_UNITS) ? LAST_UNITS : INPUT_UNITS;
+    localparam APPENDED = LARGEST * UNIT_WIDTH;
+    localparam PLACES   = CAPACITY - LARGEST + 1;   // where a beat may be appended: behind 0 .. PLACES - 1 units
+    localparam COUNT    = bits_for(BEATS - 1);
 
     // The number of the beat before the last at the width of the register it meets; never asked for if there is one beat.
     localparam [31:0]      BEFORE_WIDE = BEATS - 2;
@@ -76,23 +78,20 @@ module snug_width_converter #(
     assign m_axis_tdata  = data_reg[OUTPUT_UNITS*UNIT_WIDTH-1:0];
 
     // The beat as it is appended: LARGEST units, padding 0.
-    wire [LARGEST*UNIT_WIDTH-1:0] whole_beat;
-    wire [LARGEST*UNIT_WIDTH-1:0] last_beat;
-    wire [LARGEST*UNIT_WIDTH-1:0] beat = last_reg ? last_beat : whole_beat;
+    wire [APPENDED-1:0] whole_beat;
+    wire [APPENDED-1:0] last_beat;
+    wire [APPENDED-1:0] beat = last_reg ? last_beat : whole_beat;
 
-    genvar unit;
     generate
-        for (unit = 0; unit < LARGEST; unit = unit + 1) begin : spread
-            if (unit < INPUT_UNITS) begin : data
-                assign whole_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = s_axis_tdata[unit*UNIT_WIDTH +: UNIT_WIDTH];
-            end else begin : padding
-                assign whole_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = {UNIT_WIDTH{1'b0}};
-            end
-            if (unit < LAST_DATA) begin : last_data
-                assign last_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = s_axis_tdata[unit*UNIT_WIDTH +: UNIT_WIDTH];
-            end else begin : last_padding
-                assign last_beat[unit*UNIT_WIDTH +: UNIT_WIDTH] = {UNIT_WIDTH{1'b0}};
-            end
+        if (INPUT_WIDTH < APPENDED) begin : filled_up
+            assign whole_beat = {{(APPENDED-INPUT_WIDTH){1'b0}}, s_axis_tdata};
+        end else begin : as_it_is
+            assign whole_beat = s_axis_tdata;
+        end
+        if (LAST_WIDTH < APPENDED) begin : last_filled_up
+            assign last_beat = {{(APPENDED-LAST_WIDTH){1'b0}}, s_axis_tdata[LAST_WIDTH-1:0]};
+        end else begin : last_as_it_is
+            assign last_beat = s_axis_tdata;
         end
     endgenerate
 
@@ -192,10 +191,10 @@ module snug_width_converter #(
     wire [LEVEL-1:0]      f_ahead  = f_index - f_out;
     wire [LEVEL-1:0]      f_count  = last ? APPEND_LAST : APPEND;
 
-    // The unit of the beat, said once more: data, or padding behind it.
-    wire [31:0]           f_enters_wide = {{(32-LEVEL){1'b0}}, f_enters};
-    wire                  f_is_data     = (f_enters_wide < (last ? LAST_DATA : INPUT_UNITS));
-    wire [UNIT_WIDTH-1:0] f_unit        = s_axis_tdata[(f_is_data ? f_enters_wide : 0)*UNIT_WIDTH +: UNIT_WIDTH];
+    // The unit of the beat, said once more: what is data of it, and 0 where it is padding.
+    wire [31:0]           f_bits  = last ? LAST_WIDTH : INPUT_WIDTH;
+    wire [APPENDED:0]     f_beat_data = {{(APPENDED-INPUT_WIDTH+1){1'b0}}, s_axis_tdata} & ~({(APPENDED+1){1'b1}} << f_bits);
+    wire [UNIT_WIDTH-1:0] f_unit  = f_beat_data[f_enters*UNIT_WIDTH +: UNIT_WIDTH];
 
     // What the module showed before the last edge.
     reg                               f_waiting = 1'b0;
@@ -208,7 +207,7 @@ module snug_width_converter #(
         if (pop)
             f_out <= f_out + REMOVE;
         if (push & (f_enters < f_count))
-            f_data <= f_is_data ? f_unit : {UNIT_WIDTH{1'b0}};
+            f_data <= f_unit;
 
         f_waiting      <= m_axis_tvalid & ~m_axis_tready;
         f_waiting_data <= m_axis_tdata;

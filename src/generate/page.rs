@@ -70,13 +70,16 @@ pub fn report(
 
 /// Adds the LUT estimate of every module, by part; modules without the part have 0 of it.
 fn estimates(hardware: &mut Hardware, dataflow: &generator::dataflow::Dataflow) {
-    use generator::estimate::Part as Of;
+    use generator::estimate::{ModuleCost, Part as Of};
     let all = [Of::Products, Of::Tree, Of::Accumulator, Of::Thresholds, Of::Weights, Of::Memory, Of::Control];
-    for (shown, module) in hardware.modules.iter_mut().zip(&dataflow.modules) {
-        let costs = generator::estimate::module(dataflow, module);
+    let parts = |costs: &[ModuleCost]| -> Vec<Part> {
         let count = |part| costs.iter().flat_map(|m| &m.parts).filter(|p| p.0 == part).map(|p| p.1.lut_total()).sum();
-        shown.lut_estimate = all.iter().map(|&part| Part { name: part.to_string(), count: count(part) }).collect();
+        all.iter().map(|&part| Part { name: part.to_string(), count: count(part) }).collect()
+    };
+    for (shown, module) in hardware.modules.iter_mut().zip(&dataflow.modules) {
+        shown.lut_estimate = parts(&generator::estimate::module(dataflow, module));
     }
+    hardware.top_estimate = parts(&[generator::estimate::top(dataflow)]);
 }
 
 /// The commands that make this folder, DIR, again from what lies in it, and its proof and its counts. The same folder has the same

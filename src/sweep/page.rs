@@ -23,8 +23,17 @@ pub fn write(results: &Results, sections: Vec<Section>, commands: Vec<String>, f
     for (plot, better) in plots(results) {
         charts.extend(pareto(&plot, better).map_err(defect)?);
     }
-    for (name, bytes) in charts.iter().flat_map(sim::report::Chart::files) {
+    let written: Vec<(String, &[u8])> = charts.iter().flat_map(sim::report::Chart::files).collect();
+    for (name, bytes) in &written {
         files::write(&folder.join(name), |out| std::io::Write::write_all(out, bytes))?;
+    }
+    // Plots of an earlier sweep that this one has no figures for would be taken for its own.
+    for (plot, _) in plots(results) {
+        for name in [plot.file.to_owned(), plot.file.replace(".svg", ".png")] {
+            if !written.iter().any(|(w, _)| *w == name) {
+                files::remove(&folder.join(&name))?;
+            }
+        }
     }
     let page = SweepPage { table: table(results, commands), sections };
     let html = sweep(&page, &charts).map_err(defect)?;
@@ -33,7 +42,8 @@ pub fn write(results: &Results, sections: Vec<Section>, commands: Vec<String>, f
 
 /// Accuracy and sparsity against the width, accuracy against LUTs.
 fn plots(results: &Results) -> Vec<(Scatter, [Better; 2])> {
-    let bits = |p: &Point| p.accumulator.map(f64::from);
+    // The network as it came stands at its exact width, once: wider registers change neither its accuracy nor its zeros.
+    let bits = |p: &Point| p.accumulator.or(p.exact.filter(|_| p.registers.parse::<u32>().is_err())).map(f64::from);
     let accuracy = |p: &Point| p.accuracy.map(|a| 100.0 * a);
     let sparsity = |p: &Point| p.sparsity.map(|s| 100.0 * s);
     let estimate = |p: &Point| p.lut_estimate.map(|l| l as f64);

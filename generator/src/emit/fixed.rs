@@ -19,9 +19,10 @@ pub fn instance(kind: &Kind, inputs: &[&Stream], outputs: &[&Stream]) -> Option<
         Kind::WidthConverter(w) => {
             let all = [
                 ("UNIT_WIDTH", w.unit * bits(input)),
+                ("INPUT_WIDTH", input.width()),
                 ("INPUT_UNITS", w.input_units),
                 ("LAST_UNITS", w.last_units),
-                ("LAST_DATA", w.last_data),
+                ("LAST_WIDTH", w.last_lanes * bits(input)),
                 ("BEATS", w.beats),
                 ("OUTPUT_UNITS", w.output_units),
                 ("CAPACITY", w.capacity),

@@ -16,17 +16,19 @@ impl Builder<'_> {
         let elements = stream.vector_elements();
         let last = elements - (stream.vector_beats() - 1) * stream.lanes;
         let padding = elements.div_ceil(lanes) * lanes - elements;
-        let unit = [stream.lanes, last, padding].iter().fold(lanes, |a, &b| gcd(a, b));
+        // What is held is a multiple of this, padding included. A vector of one beat is appended whole, in whole beats out.
+        let single = stream.vector_beats() == 1;
+        let unit = if single { lanes } else { gcd(stream.lanes, lanes) };
         let largest = stream.lanes.max(last + padding);
         // With this much held, a beat can still come in: then neither side ever waits for the other's register. The
         // busier side is the input where lanes grow, the output where they shrink.
-        let appended = if stream.vector_beats() == 1 { last + padding } else { stream.lanes };
+        let appended = if single { last + padding } else { stream.lanes };
         let room = lanes + lanes.min(appended) - unit;
         let converter = WidthConverter {
             unit,
-            input_units: stream.lanes / unit,
+            input_units: if single { last + padding } else { stream.lanes } / unit,
             last_units: (last + padding) / unit,
-            last_data: last / unit,
+            last_lanes: last,
             beats: stream.vector_beats(),
             output_units: lanes / unit,
             capacity: (room + largest) / unit,

@@ -70,9 +70,10 @@ impl Fifo {
 /// `snug_width_converter`.
 pub struct Converter {
     unit: usize,
+    input_lanes: usize,
     input_units: usize,
     last_units: usize,
-    last_data: usize,
+    last_lanes: usize,
     beats: usize,
     output_units: usize,
     room: usize,
@@ -91,14 +92,13 @@ impl Converter {
     /// In its state of reset.
     pub fn new(w: &WidthConverter, input_lanes: usize, output_lanes: usize) -> Self {
         let largest = w.input_units.max(w.last_units);
-        // Without lanes a unit holds nothing.
-        let unit = input_lanes / w.input_units;
-        debug_assert!(unit == w.unit || unit == 0);
         Converter {
-            unit,
+            // Without lanes a unit holds nothing.
+            unit: if input_lanes == 0 { 0 } else { w.unit },
+            input_lanes,
             input_units: w.input_units,
             last_units: w.last_units,
-            last_data: w.last_data,
+            last_lanes: w.last_lanes.min(input_lanes),
             beats: w.beats,
             output_units: w.output_units,
             room: w.capacity - largest,
@@ -118,10 +118,10 @@ impl Converter {
         }
         if let Some(beat) = beat {
             let last = self.beat == self.beats - 1;
-            let (units, data) =
-                if last { (self.last_units, self.last_data) } else { (self.input_units, self.input_units) };
-            let padding = std::iter::repeat_n(0, (units - data) * self.unit);
-            self.data.push(beat[..data * self.unit].iter().copied().chain(padding));
+            let (units, lanes) =
+                if last { (self.last_units, self.last_lanes) } else { (self.input_units, self.input_lanes) };
+            let padding = std::iter::repeat_n(0, units * self.unit - lanes);
+            self.data.push(beat[..lanes].iter().copied().chain(padding));
             self.level += units;
             self.beat = if last { 0 } else { self.beat + 1 };
         }

@@ -55,7 +55,7 @@ pub fn all(report: &Report) -> Result<Vec<Chart>, ReportError> {
         Series { name: "most in use", values: places(|m| m.occupied), fill: DARK },
     ];
     let queue_names: Vec<&str> = queued.iter().map(|m| m.name.as_str()).collect();
-    let totals = super::schedule::totals(modules);
+    let totals = super::schedule::totals(&report.hardware);
     let part_names: Vec<&str> = totals.iter().map(|p| p.name.as_str()).collect();
     let parts = [Series { name: "LUT estimate", values: totals.iter().map(|p| Some(p.count)).collect(), fill: LIGHT }];
     let plots: [(&'static str, &[&str], &[Series]); 5] = [

@@ -111,7 +111,7 @@ impl<'a> Network<'a> {
             layers: report.network.layers.iter().map(layer).collect(),
             macs: grouped(report.network.macs),
             modules: modules.iter().map(module).collect(),
-            luts: if has_luts { modules.iter().map(|m| lut_row(m, &part_names)).collect() } else { Vec::new() },
+            luts: if has_luts { lut_rows(report, &part_names) } else { Vec::new() },
             totals: totals(report, &part_names),
             part_names,
             widths: chart("widths.svg"),
@@ -210,6 +210,16 @@ fn module(m: &super::Module) -> Vec<String> {
     ]
 }
 
+/// A row for every module, and for the top where its estimate is known.
+fn lut_rows(report: &Report, parts: &[&str]) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = report.hardware.modules.iter().map(|m| lut_row(m, parts)).collect();
+    if !report.hardware.top_estimate.is_empty() {
+        let lut_estimate = report.hardware.top_estimate.clone();
+        rows.push(lut_row(&super::Module { name: "top".into(), lut_estimate, ..super::Module::default() }, parts));
+    }
+    rows
+}
+
 /// Name, each part, estimate, synthesized, difference.
 fn lut_row(m: &super::Module, parts: &[&str]) -> Vec<String> {
     let mut cells = vec![m.name.clone()];
@@ -220,13 +230,13 @@ fn lut_row(m: &super::Module, parts: &[&str]) -> Vec<String> {
 }
 
 fn totals(report: &Report, parts: &[&str]) -> Vec<String> {
-    let modules = &report.hardware.modules;
+    let totals = super::schedule::totals(&report.hardware);
+    let part = |name: &&str| totals.iter().find(|p| p.name == **name).map_or(0, |p| p.count);
+    let estimate = (!parts.is_empty()).then(|| totals.iter().map(|p| p.count).sum());
+    let count = report.hardware.modules.iter().filter_map(|m| m.lut).reduce(|a, b| a + b);
     let mut cells = vec!["sum".to_owned()];
-    cells.extend(parts.iter().map(|name| {
-        grouped(modules.iter().flat_map(|m| &m.lut_estimate).filter(|p| p.name == **name).map(|p| p.count).sum::<u64>())
-    }));
-    let sum = |of: fn(&super::Module) -> Option<u64>| modules.iter().filter_map(of).reduce(|a, b| a + b);
-    cells.extend(estimate_and_count(sum(super::Module::lut_estimate), sum(|m| m.lut)));
+    cells.extend(parts.iter().map(|name| grouped(part(name))));
+    cells.extend(estimate_and_count(estimate, count));
     cells
 }
 

@@ -18,6 +18,8 @@ pub struct Hardware {
     pub bottleneck: Option<String>,
     /// Modules in stream order.
     pub modules: Vec<Module>,
+    /// LUT estimate of the top module itself, which connects them, by part; empty without one.
+    pub top_estimate: Vec<Part>,
 }
 
 /// A hardware module.
@@ -59,10 +61,10 @@ impl Module {
     }
 }
 
-/// The estimate of all modules by part, in the order in which parts first appear; parts that cost nothing are left out.
-pub fn totals(modules: &[Module]) -> Vec<Part> {
+/// The estimate of the whole by part, in the order in which parts first appear; parts that cost nothing are left out.
+pub fn totals(hardware: &Hardware) -> Vec<Part> {
     let mut totals: Vec<Part> = Vec::new();
-    for part in modules.iter().flat_map(|m| &m.lut_estimate) {
+    for part in hardware.modules.iter().flat_map(|m| &m.lut_estimate).chain(&hardware.top_estimate) {
         match totals.iter_mut().find(|t| t.name == part.name) {
             Some(total) => total.count += part.count,
             None => totals.push(part.clone()),
@@ -99,6 +101,7 @@ impl Hardware {
             latency: None,
             bottleneck: dataflow.bottleneck().map(|m| m.name.clone()),
             modules: modules.collect(),
+            top_estimate: Vec::new(),
         }
     }
 
