@@ -2,7 +2,7 @@
 # The pages in a real browser: tests/browser/run.sh SNUG
 #
 # Opens the page of a sweep and that of a generated folder in a headless Chromium, keeps screenshots and printed pages in target/browser, and
-# fails if the browser's console has anything to say.
+# fails if the browser's console has anything to say. With TFC_2W2A and MNIST in the folder SNUG_ZOO the page of their sweep, too.
 set -euo pipefail
 snug=$(realpath "$1")
 cd "$(dirname "$0")/../.."
@@ -45,8 +45,21 @@ examples=$PWD/examples/digits
     "$snug" -q generate "$examples/digits.onnx" -o network
 ) >"$work/text"
 cp "$work/sweep/accuracy.png" "$work/sweep/luts.png" "$out"
+pages=(sweep network)
+if [ -n "${SNUG_ZOO:-}" ]; then
+    zoo=$(realpath "$SNUG_ZOO")
+    mnist=$zoo/data/mnist
+    (
+        cd "$work"
+        "$snug" -q sweep "$zoo/models/TFC_2W2A.onnx" --inputs "$mnist/t10k-images-idx3-ubyte.gz" \
+            --labels "$mnist/t10k-labels-idx1-ubyte.gz" --calibration "$mnist/train-images-idx3-ubyte.gz" -o sweep-tfc
+    ) >"$work/text"
+    pages+=(sweep-tfc)
+else
+    echo "SKIPPED: the page of TFC_2W2A's sweep; model and MNIST are in the folder SNUG_ZOO; set SNUG_ZOO" >&2
+fi
 
-for page in sweep network; do
+for page in "${pages[@]}"; do
     file=$work/$page/report.html
     open "$file" --hide-scrollbars --window-size=1280,4000 --screenshot="$out/$page.png"
     cat "$work/console" >"$work/all"
