@@ -78,20 +78,12 @@ impl Table {
     /// `SNUG_BITS=9,8`, `SNUG_METHODS=sign-split`, `SNUG_SEEDS=3`, `SNUG_EPOCHS=20` and `SNUG_FLOAT_EPOCHS=8` choose.
     pub fn run(&self) -> Result<(), TrainError> {
         let Some((training, test)) = mnist()? else { return Ok(()) };
-        let number = |name: &str, default: u64| list(name, "")[0].parse().unwrap_or(default);
-        let [float_epochs, epochs, seeds] = self.epochs;
-        let float_epochs = number("SNUG_FLOAT_EPOCHS", float_epochs);
-        let (epochs, seeds) = (number("SNUG_EPOCHS", epochs), number("SNUG_SEEDS", seeds));
-        let folder = folder(self.folder)?;
-        let all: Vec<String> = self.methods.iter().map(|m| m.0.to_owned()).collect();
-        let methods = list("SNUG_METHODS", &all.join(","));
-        for bits in list("SNUG_BITS", self.bits).iter().map(|b| b.parse::<u32>().unwrap_or(16)) {
-            for row in self.methods.iter().filter(|m| methods.iter().any(|name| name == m.0)) {
+        let (folder, [float_epochs, epochs, seeds]) = (folder(self.folder)?, self.chosen_epochs());
+        for bits in self.chosen_bits() {
+            for row in self.chosen_methods() {
                 let mut figures = Vec::new();
                 for seed in 0..seeds {
-                    // Without a constraint the width is no matter.
-                    let width = if row.1 == "unconstrained" { 0 } else { bits };
-                    let name = format!("{}-{width}-{seed}-{epochs}-{float_epochs}", row.0);
+                    let (width, name) = self.name(row, bits, seed);
                     let done = folder.join(format!("{name}.txt"));
                     if let Ok(line) = std::fs::read_to_string(&done) {
                         println!("{}", line.trim_end());
@@ -110,6 +102,47 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    fn chosen_bits(&self) -> Vec<u32> {
+        list("SNUG_BITS", self.bits).iter().map(|b| b.parse().unwrap_or(16)).collect()
+    }
+
+    fn chosen_methods(&self) -> Vec<&Row> {
+        let all: Vec<&str> = self.methods.iter().map(|m| m.0).collect();
+        let chosen = list("SNUG_METHODS", &all.join(","));
+        self.methods.iter().filter(|m| chosen.iter().any(|name| name == m.0)).collect()
+    }
+
+    fn chosen_epochs(&self) -> [u64; 3] {
+        let number = |name: &str, default: u64| list(name, "")[0].parse().unwrap_or(default);
+        let [float_epochs, epochs, seeds] = self.epochs;
+        [number("SNUG_FLOAT_EPOCHS", float_epochs), number("SNUG_EPOCHS", epochs), number("SNUG_SEEDS", seeds)]
+    }
+
+    /// The width of a network (without a constraint it is no matter: 0) and the name of its files.
+    fn name(&self, row: &Row, bits: u32, seed: u64) -> (u32, String) {
+        let [float_epochs, epochs, _] = self.chosen_epochs();
+        let width = if row.1 == "unconstrained" { 0 } else { bits };
+        (width, format!("{}-{width}-{seed}-{epochs}-{float_epochs}", row.0))
+    }
+
+    /// Names of the files of all networks that [`Table::run`] trains, each once.
+    #[allow(dead_code)] // of the tables only the perceptron's goes to hardware
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for bits in self.chosen_bits() {
+            for row in self.chosen_methods() {
+                let seeds = 0..self.chosen_epochs()[2];
+                names.extend(
+                    seeds
+                        .map(|seed| self.name(row, bits, seed).1)
+                        .filter(|name| !names.contains(name))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+        names
     }
 
     #[allow(clippy::too_many_arguments)] // what a cell depends on
