@@ -2,6 +2,7 @@
 
 pub mod accumulators;
 pub mod class_terms;
+pub mod code_tables;
 pub mod dataflow;
 pub mod emit;
 pub mod error;

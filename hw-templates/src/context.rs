@@ -58,17 +58,17 @@ macro_rules! template {
 }
 pub(crate) use template;
 
-/// A code looked up from the pattern of a sum.
+/// A code looked up from the pattern of a sum: tables over its low bits, chosen by the others.
 #[derive(Clone, Debug, Serialize)]
 pub struct Lookup {
     /// Patterns: bits of a table.
     pub patterns: usize,
     /// Bits of the count.
     pub bits: usize,
-    /// A table for each bit, lowest first, as hexadecimal digits.
+    /// The tables, as hexadecimal digits.
     pub tables: Vec<String>,
-    /// What is read from them.
-    pub read: String,
+    /// The expression of each bit of the count, lowest first.
+    pub counts: Vec<String>,
 }
 
 /// A constant as its hexadecimal digits, and in decimal for the comment.

@@ -6,7 +6,8 @@ use quantizer::datatype::Signedness;
 use super::expression::{counter_bits, field, pack, resize, word};
 use super::heap::reads_all;
 use super::search;
-use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Search, SearchWords, Stream, sign_extend};
+use crate::code_tables::{Choice, CodeTables};
+use crate::dataflow::{Encoding, MatrixVector, Module, Pe, Stream};
 use crate::heap::Wire;
 use crate::names::comment;
 use crate::reduction::{Node, Operation, WeightPart};
@@ -77,7 +78,11 @@ pub fn context(
     };
     let neuron_bits = counter_bits(unit.neuron_folds - 1);
     let several = unit.neuron_folds > 1;
-    let lookup = unit.search.filter(|_| unit.direct_codes).map(|s| lookup(s, &pe.words[0], acc_bits));
+    let tables = unit.search.filter(|_| unit.direct_codes).map(|s| CodeTables::plan(&pe.words[0], s.bits, acc_bits));
+    if tables.as_ref().is_some_and(|t| !t.unread(acc_bits).is_empty()) {
+        unused.push("pattern");
+    }
+    let lookup = tables.map(|plan| lookup(&plan, acc_bits));
     let stages = unit.search.filter(|_| !unit.direct_codes).map_or_else(Vec::new, |s| {
         search::stages(s, &pe.words, pe.word_bits, acc_bits, unit.words_read_ahead, |k| {
             (format!("channel{k}"), neuron_bits)
@@ -318,16 +323,26 @@ pub(super) fn node_name(nodes: &[Node], index: usize) -> String {
     }
 }
 
-/// The count of reached words as one table a bit, for every pattern of a sum of `bits` bits.
-fn lookup(search: Search, words: &SearchWords, bits: u32) -> Lookup {
-    let count = |pattern: u64| words.words.partition_point(|&w| w <= sign_extend(pattern, bits)) as u64;
-    let table = |bit: u32| pack((0..1u64 << bits).map(|pattern| (count(pattern) >> bit & 1, 1)));
-    let read: Vec<String> = (0..search.bits).rev().map(|bit| format!("table{bit}[pattern]")).collect();
+/// The count of reached words by tables over the pattern of a sum.
+fn lookup(plan: &CodeTables, sum_bits: u32) -> Lookup {
+    let index = if sum_bits > plan.low { format!("pattern[{}:0]", plan.low - 1) } else { "pattern".into() };
     Lookup {
-        patterns: 1 << bits,
-        bits: search.bits as usize,
-        tables: (0..search.bits).map(table).collect(),
-        read: format!("{{{}}}", read.join(", ")),
+        patterns: 1 << plan.low,
+        bits: plan.bits.len(),
+        tables: plan.tables.iter().map(|t| format!("{t:x}")).collect(),
+        counts: plan.bits.iter().map(|choice| chosen(choice, &index)).collect(),
+    }
+}
+
+/// The expression of one bit of the count.
+fn chosen(choice: &Choice, index: &str) -> String {
+    match choice {
+        Choice::Constant(bit) => format!("1'b{}", u8::from(*bit)),
+        Choice::Table(number) => format!("table{number}[{index}]"),
+        Choice::By(bit, both) => {
+            let [high, low] = both.each_ref().map(|choice| chosen(choice, index));
+            format!("(pattern[{bit}] ? {high} : {low})")
+        }
     }
 }
 

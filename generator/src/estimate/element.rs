@@ -6,6 +6,7 @@ use quantizer::datatype::Signedness;
 
 use super::logic::{self, Operand, columns};
 use super::{Cost, Part};
+use crate::code_tables::CodeTables;
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
 use crate::heap::{Heap, Term};
 use crate::memory::WeightMemory;
@@ -174,8 +175,8 @@ fn weights(kept: HashSet<Vec<u64>>, words: usize, bits: u64, memory: WeightMemor
 fn thresholds(pe: &Pe, unit: &MatrixVector) -> Cost {
     let Some(search) = unit.search else { return Cost::default() };
     if unit.direct_codes {
-        return Cost::lut(logic::code_tables(pe.reduction.accumulator_bits, search.bits))
-            .with_ff(u64::from(search.bits));
+        let plan = CodeTables::plan(&pe.words[0], search.bits, pe.reduction.accumulator_bits);
+        return Cost::lut(plan.luts()).with_ff(u64::from(search.bits));
     }
     let value = u64::from(pe.reduction.accumulator_bits);
     let mut cost = search_stages(&pe.words, search.bits, pe.word_bits);

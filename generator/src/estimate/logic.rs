@@ -189,19 +189,3 @@ pub fn threshold_stage(words: &[u64], word_bits: u32, address: u64) -> Cost {
     cost += Cost::lut(rom(&kept, words.len()));
     cost
 }
-
-/// LUTs of a code of `bits` bits looked up from a sum of `value` bits, one table a bit. Measured with thresholds evenly spread: Yosys
-/// shares what tables have in common.
-pub fn code_tables(value: u32, bits: u32) -> u64 {
-    // Tenths of a LUT a bit of the code, for sums of 7, 8, 9 and 10 bits; up to 6 bits a table is a LUT.
-    let tenths: u64 = match (value, bits) {
-        (..=6, _) => 10,
-        (7, _) => 15,
-        (8, _) => 26,
-        (9, ..=2) => 25,
-        (9, _) => 42,
-        (_, ..=2) => 32,
-        _ => 66,
-    };
-    (tenths * u64::from(bits)).div_ceil(10)
-}
