@@ -21,19 +21,16 @@ pub fn write(results: &Results, sections: Vec<Section>, commands: Vec<String>, f
     };
     let mut charts = Vec::new();
     for (plot, better) in plots(results) {
-        charts.extend(pareto(&plot, better).map_err(defect)?);
-    }
-    let written: Vec<(String, &[u8])> = charts.iter().flat_map(sim::report::Chart::files).collect();
-    for (name, bytes) in &written {
-        files::write(&folder.join(name), |out| std::io::Write::write_all(out, bytes))?;
-    }
-    // Plots of an earlier sweep that this one has no figures for would be taken for its own.
-    for (plot, _) in plots(results) {
-        for name in [plot.file.to_owned(), plot.file.replace(".svg", ".png")] {
-            if !written.iter().any(|(w, _)| *w == name) {
-                files::remove(&folder.join(&name))?;
-            }
+        let chart = pareto(&plot, better).map_err(defect)?;
+        if chart.is_none() {
+            // That of an earlier sweep would be taken for this one's.
+            files::remove(&folder.join(plot.file))?;
+            files::remove(&folder.join(plot.file).with_extension("png"))?;
         }
+        charts.extend(chart);
+    }
+    for (name, bytes) in charts.iter().flat_map(sim::report::Chart::files) {
+        files::write(&folder.join(name), |out| std::io::Write::write_all(out, bytes))?;
     }
     let page = SweepPage { table: table(results, commands), sections };
     let html = sweep(&page, &charts).map_err(defect)?;
