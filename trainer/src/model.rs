@@ -125,22 +125,27 @@ impl Leaves {
     }
 }
 
-/// Some samples as a batch, `[samples, values]`: codes times their scale where numbers are codes.
+/// Some samples as a batch, `[samples, values]`: see [`rows`].
 pub fn batch(graph: &Graph, samples: &Samples, chosen: &[usize], mode: Mode, device: &Device) -> Tensor<2> {
-    let mut values = samples.rows(chosen);
-    if mode == Mode::Quantized {
-        let steps = (2f64.powi(graph.input_bits as i32) - 1.0) as f32;
-        // Adding 1.5 * 2^23 leaves no bits for a fraction: rounded half to even, without a call for each value.
-        const ROUND: f32 = 12_582_912.0;
-        let small = graph.input_bits <= 20;
-        values.par_chunks_mut(samples.size().max(1)).for_each(|row| {
-            for v in row {
-                let units = *v * steps;
-                *v = if small { (units + ROUND) - ROUND } else { units.round_ties_even() } / steps;
-            }
-        });
-    }
-    constant(values, [chosen.len(), samples.size()], device)
+    constant(rows(graph, samples, chosen, mode), [chosen.len(), samples.size()], device)
+}
+
+/// The values of some samples, one after the other: codes times their scale where numbers are codes.
+pub fn rows(graph: &Graph, samples: &Samples, chosen: &[usize], mode: Mode) -> Vec<f32> {
+    let size = samples.size().max(1);
+    let mut values = vec![0.0; chosen.len() * size];
+    let steps = (2f64.powi(graph.input_bits as i32) - 1.0) as f32;
+    // Adding 1.5 * 2^23 leaves no bits for a fraction: rounded half to even, without a call for each value.
+    const ROUND: f32 = 12_582_912.0;
+    let nearest = |units: f32| if graph.input_bits <= 20 { (units + ROUND) - ROUND } else { units.round_ties_even() };
+    values.par_chunks_mut(size).zip(chosen).for_each(|(to, &sample)| {
+        let row = samples.row(sample);
+        match mode {
+            Mode::Quantized => to.iter_mut().zip(row).for_each(|(to, v)| *to = nearest(v * steps) / steps),
+            Mode::Float | Mode::Evaluated => to.copy_from_slice(row),
+        }
+    });
+    values
 }
 
 /// What one code of the input means: the largest is 1.

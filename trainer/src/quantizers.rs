@@ -180,7 +180,8 @@ pub fn activations_fixed<const D: usize>(x: Tensor<D>, scale: f32, datatype: Dat
 /// With both derivatives worked out beside the tape, which then holds two products instead of a division, a clamp and their reductions.
 fn on_grid<const D: usize>(x: Tensor<D>, scale: Tensor<D>, datatype: DataType) -> Tensor<D> {
     let range = datatype.range();
-    let (x_now, scale_now) = (x.clone().detach(), scale.clone().detach());
+    // What needs no gradient is computed off the tape: a clamp on it takes masks.
+    let (x_now, scale_now) = (x.clone().without_autodiff(), scale.clone().without_autodiff());
     let units = x_now.clone() / scale_now.clone();
     let clipped = units.clone().clamp(range.lo as f64, range.hi as f64);
     let within = clipped.clone().equal(units).float();

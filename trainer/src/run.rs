@@ -117,21 +117,48 @@ pub(crate) fn epoch(
     let mut order: Vec<usize> = (0..samples.count()).collect();
     random.shuffle(&mut order);
     let batches: Vec<&[usize]> = order.chunks(training.batch).filter(|b| b.len() >= 2).collect();
-    let (mut loss, mut right) = (0.0, 0);
-    for (i, batch) in batches.iter().enumerate() {
-        let done = (epoch * batches.len() + i) as f64 / (epochs * batches.len()) as f64;
-        let first = if mode == Mode::Float { training.float_learning_rate } else { training.learning_rate };
-        let step = step(training, graph, state, samples, batch, mode, first * factor(training, done), device);
-        if !step.0.is_finite() {
-            return Err(TrainError::Diverged { loss: step.0, epoch: epoch + 1, learning_rate: first });
-        }
-        loss += step.0;
-        right += step.1;
+    let first = if mode == Mode::Float { training.float_learning_rate } else { training.learning_rate };
+    let rate =
+        |i: usize| first * factor(training, (epoch * batches.len() + i) as f64 / (epochs * batches.len()) as f64);
+    // Within the pool of threads: a step hands out work at every turn, and from outside each would wake a thread and sleep until it is done.
+    let (loss, right) = rayon::scope(|_| steps(training, graph, state, samples, &batches, mode, rate, device));
+    if !loss.is_finite() {
+        return Err(TrainError::Diverged { loss, epoch: epoch + 1, learning_rate: first });
     }
     state.epochs[phase] += 1;
     let seen = batches.iter().map(|b| b.len()).sum::<usize>().max(1);
     let (loss, accuracy) = (loss / batches.len().max(1) as f32, right as f32 / seen as f32);
     Ok(Epoch { quantized: phase == 1, epoch: epoch + 1, epochs, loss, accuracy })
+}
+
+/// A step for each batch, with the learning rate that `rate` gives for it. The sum of their losses, and how many samples were right; ends with the first loss that is not
+/// finite, and returns it.
+#[allow(clippy::too_many_arguments)] // what steps depend on
+fn steps(
+    training: &TrainingConfig,
+    graph: &Graph,
+    state: &mut State,
+    samples: &Samples,
+    batches: &[&[usize]],
+    mode: Mode,
+    rate: impl Fn(usize) -> f64 + Sync,
+    device: &Device,
+) -> (f32, usize) {
+    let rows = |i: usize| batches.get(i).map_or(Vec::new(), |batch| model::rows(graph, samples, batch, mode));
+    let (mut loss, mut right) = (0.0, 0);
+    let mut next = rows(0);
+    for (i, batch) in batches.iter().enumerate() {
+        // A batch comes from all over memory: a thread that has nothing else to do gathers the next one meanwhile.
+        let (step, following) =
+            rayon::join(|| step(training, graph, state, samples, batch, next, mode, rate(i), device), || rows(i + 1));
+        next = following;
+        if !step.0.is_finite() {
+            return step;
+        }
+        loss += step.0;
+        right += step.1;
+    }
+    (loss, right)
 }
 
 /// The learning rate as a share of the first, `done` (0 to 1) of the way.
@@ -146,7 +173,7 @@ pub fn factor(training: &TrainingConfig, done: f64) -> f64 {
     }
 }
 
-/// One step; the loss, and how many samples were right.
+/// One step with a batch and the values of its samples; the loss, and how many samples were right.
 #[allow(clippy::too_many_arguments)] // what a step depends on
 fn step(
     training: &TrainingConfig,
@@ -154,12 +181,13 @@ fn step(
     state: &mut State,
     samples: &Samples,
     batch: &[usize],
+    rows: Vec<f32>,
     mode: Mode,
     rate: f64,
     device: &Device,
 ) -> (f32, usize) {
     let leaves = Leaves::new(graph, state, mode, device);
-    let x = model::batch(graph, samples, batch, mode, device);
+    let x = constant(rows, [batch.len(), samples.size()], device);
     let pass = model::forward(graph, state, &leaves, x, mode, false, device);
     let (loss, right) = match training.loss {
         Loss::CrossEntropy => {
