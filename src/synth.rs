@@ -47,6 +47,9 @@ pub struct Args {
     /// The seed of --pnr's placer
     #[arg(long, value_name = "N", default_value = "1", requires = "pnr")]
     seed: u32,
+    /// Place and route with so many seeds, from --seed on, and take the fastest: placers are lucky or not by some per cent
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100), requires = "pnr")]
+    seeds: u32,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "3600")]
     timeout: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rayon::prelude::*;
 use serde::Serialize;
 use sim::nextpnr::{self, Device, Routed, Share};
 use sim::tools::{self, Found, Tool};
@@ -22,6 +23,15 @@ struct Report<'a> {
     synthesis: &'a Synthesis,
     pnr: &'a Routed,
     critical_path: Vec<LayerShare<'a>>,
+    /// What each seed came to, `pnr` being the fastest.
+    seeds: Vec<Tried>,
+}
+
+/// A seed, and the clock rate that it gave.
+#[derive(Clone, Copy, Serialize)]
+struct Tried {
+    seed: u32,
+    fmax_mhz: f64,
 }
 
 /// A layer's part in the critical path.
@@ -48,28 +58,33 @@ pub fn run(args: &Args, yosys: &Found, mut job: Job, console: &Console) -> Resul
         tempfile::tempdir().map_err(|source| sim::yosys::YosysError::File { path: std::env::temp_dir(), source })?;
     let netlist = folder.path().join("netlist.json");
     job.netlist = Some(netlist.clone());
-    let (mut synthesis, routed) = {
+    let (mut synthesis, all) = {
         let _progress = Progress::start(console, format!("{}; {}: {}", yosys.banner, nextpnr.banner, job.top));
         let synthesis = synthesize(yosys, &job)?;
-        let job = nextpnr::Job {
-            netlist: &netlist,
-            device,
-            clock_mhz: args.clock_mhz,
-            seed: args.seed,
-            timeout: Duration::from_secs(args.timeout),
+        let route = |seed: u32| {
+            let timeout = Duration::from_secs(args.timeout);
+            nextpnr::route(
+                &nextpnr,
+                &nextpnr::Job { netlist: &netlist, device, clock_mhz: args.clock_mhz, seed, timeout },
+            )
         };
-        (synthesis, nextpnr::route(&nextpnr, &job)?)
+        let seeds: Vec<u32> = (0..args.seeds).map(|i| args.seed.wrapping_add(i)).collect();
+        (synthesis, seeds.into_par_iter().map(route).collect::<Result<Vec<Routed>, _>>()?)
     };
+    let seeds: Vec<Tried> = all.iter().map(|r| Tried { seed: r.seed, fmax_mhz: r.fmax_mhz }).collect();
+    // The first of equal ones, so that the answer is always the same; there is at least one seed.
+    let fastest = all.into_iter().reduce(|a, b| if b.fmax_mhz > a.fmax_mhz { b } else { a });
+    let Some(routed) = fastest else { return Err(usage("--seeds: at least 1".to_owned())) };
     synthesis.fmax_mhz = Some(routed.fmax_mhz);
     let layers = layers(args)?;
     if console.json {
         let layer = |instance: &str| layers.get(instance).map(String::as_str);
         let critical_path =
             routed.by_instance.iter().map(|share| LayerShare { layer: layer(&share.instance), share }).collect();
-        console.print_json("snug.synth/1", Report { synthesis: &synthesis, pnr: &routed, critical_path })?;
+        console.print_json("snug.synth/1", Report { synthesis: &synthesis, pnr: &routed, critical_path, seeds })?;
     } else {
         console.print(super::text(&synthesis))?;
-        console.print(text(&synthesis, &routed, &layers))?;
+        console.print(text(&synthesis, &routed, &seeds, &layers))?;
     }
     Ok(Outcome::Fine)
 }
@@ -83,7 +98,7 @@ fn layers(args: &Args) -> Result<BTreeMap<String, String>, Error> {
     Ok(modules.into_iter().flatten().filter_map(of).collect())
 }
 
-fn text(s: &Synthesis, r: &Routed, layers: &BTreeMap<String, String>) -> String {
+fn text(s: &Synthesis, r: &Routed, seeds: &[Tried], layers: &BTreeMap<String, String>) -> String {
     let used = |cell: &str| r.used.get(cell).map_or(0, |u| u.used);
     let mut lines = vec![
         format!("\n{}", r.version),
@@ -99,6 +114,10 @@ fn text(s: &Synthesis, r: &Routed, layers: &BTreeMap<String, String>) -> String 
         ),
         "critical path between registers:".to_owned(),
     ];
+    if seeds.len() > 1 {
+        let each: Vec<String> = seeds.iter().map(|t| format!("{} {:.1}", t.seed, t.fmax_mhz)).collect();
+        lines.insert(2, format!("the fastest of {} seeds, MHz: {}", seeds.len(), each.join(", ")));
+    }
     for share in &r.by_instance {
         let layer = layers.get(&share.instance).map_or_else(String::new, |l| format!("  layer {l}"));
         let name = if share.instance.is_empty() { "(top)" } else { &share.instance };
