@@ -68,6 +68,7 @@ pub fn steps(select: &LabelSelect, lanes: usize, beats: usize) -> ClassSteps {
     ClassSteps {
         products: terms.iter().any(|t| t.multiplier_bits > 0),
         adds: most.next_power_of_two().trailing_zeros() as usize,
+        candidate: beats > 1,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct ClassSteps {
     pub products: bool,
     /// Adder levels, the same in all lanes.
     pub adds: usize,
+    /// Whether the best of a beat waits in a register while it is found out whether it is above the best so far; not needed where a beat is a whole frame.
+    pub candidate: bool,
 }
 
 impl LabelSelect {
@@ -34,9 +36,14 @@ impl LabelSelect {
         2 + self.steps.map_or(0, |s| usize::from(s.products) + s.adds)
     }
 
-    /// Cycles to the best of a beat: two a level if comparison and choice are apart.
-    pub fn winner_cycles(&self) -> usize {
+    /// Cycles to the root of the compare tree: two a level if comparison and choice are apart.
+    pub fn root_cycles(&self) -> usize {
         self.value_cycles() + self.levels * (1 + usize::from(self.steps.is_some()))
+    }
+
+    /// Cycles to the best of a beat, as it meets the best so far.
+    pub fn winner_cycles(&self) -> usize {
+        self.root_cycles() + self.steps.map_or(0, |s| usize::from(s.candidate))
     }
 
     /// Class values, compare levels, running best.

@@ -49,6 +49,9 @@ pub struct MatrixVector {
     pub queue_depth: usize,
 }
 
+/// Words of a weight memory that are read from LUTs for the clock's sake; a bit of so many takes 16 four-input LUTs.
+const QUICK_WORDS: usize = 256;
+
 impl MatrixVector {
     /// See [`Module::pipeline`]: input register, products, adder levels, accumulator (none where
     /// one beat is a whole row), [`Self::search_cycles`].
@@ -69,6 +72,16 @@ impl MatrixVector {
     /// The beat of the vector that fold `fold` (neuron fold * synapse folds + synapse fold) reads.
     pub fn beat_of(&self, fold: usize) -> usize {
         fold / self.synapse_folds / self.passes() * self.synapse_folds + fold % self.synapse_folds
+    }
+
+    /// What weights are printed to be kept in. Where that is left to the synthesizer, elements that have operands of their own for the clock's sake take LUTs up to
+    /// [`QUICK_WORDS`] words: a block memory has no register behind its output, which comes late in the cycle (digits on an ECP5 of grade 6: 96 MHz so, 180 with LUTs).
+    pub fn kept_in(&self) -> WeightMemory {
+        let words = self.neuron_folds * self.synapse_folds;
+        match self.weight_memory {
+            WeightMemory::Auto if self.operands_copied && words <= QUICK_WORDS => WeightMemory::Distributed,
+            memory => memory,
+        }
     }
 
     /// Cycles of a threshold stage: 1, or 2 where its word is read in one of its own.

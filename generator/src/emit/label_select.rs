@@ -1,7 +1,8 @@
 //! Prints the label selector.
 
 use hw_templates::{
-    ClassAdder, ClassLane, ClassSteps as StepsContext, ClassValue, ClassWord, Compare, LabelSelect as Context,
+    Candidate, ClassAdder, ClassLane, ClassSteps as StepsContext, ClassValue, ClassWord, Compare,
+    LabelSelect as Context,
 };
 
 use super::expression::{counter_bits, field, resize, type_name, word};
@@ -59,6 +60,7 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
             nodes
         })
         .collect();
+    let above = |than: &str| format!("({} > {})", unsigned(&format!("value{}", level[0]), bits), unsigned(than, bits));
     Context {
         module: name.to_owned(),
         classes,
@@ -74,11 +76,15 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
         winner: select.winner_cycles(),
         value_bits: bits as usize,
         steps: select.steps.map(|steps| class_steps(select, steps, lanes, beats, index_bits)),
-        greater: if select.steps.is_some() {
-            format!("({} > {})", unsigned(&format!("value{}", level[0]), bits), unsigned("best_value_reg", bits))
-        } else {
-            format!("(value{} > best_value_reg)", level[0])
+        greater: match select.steps {
+            Some(steps) if steps.candidate => "above_reg".to_owned(),
+            Some(_) => above("best_value_reg"),
+            None => format!("(value{} > best_value_reg)", level[0]),
         },
+        candidate: select
+            .steps
+            .is_some_and(|s| s.candidate)
+            .then(|| Candidate { above_candidate: above("candidate_value_reg"), above_best: above("best_value_reg") }),
         values,
         root: level[0].clone(),
         tree,

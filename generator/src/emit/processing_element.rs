@@ -29,7 +29,7 @@ pub fn context(
     let layout = Layout::of(pe, &lanes);
     let rom = (folds > 1 && layout.bits > 0).then(|| Rom {
         bits: layout.bits,
-        style: unit.weight_memory.style(),
+        style: unit.kept_in().style(),
         cases: cases(counter_bits(folds - 1), layout.bits, pe.weights.iter().map(|w| layout.word(w))),
     });
     let mut products: Vec<Product> =

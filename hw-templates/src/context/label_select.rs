@@ -39,6 +39,8 @@ pub struct LabelSelect {
     pub steps: Option<ClassSteps>,
     /// Whether the winner of a beat is above the best so far: an expression.
     pub greater: String,
+    /// The register in which the winner of a beat waits for that, if there is one.
+    pub candidate: Option<Candidate>,
     /// One class value per lane.
     pub values: Vec<ClassValue>,
     /// Compare tree.
@@ -47,6 +49,15 @@ pub struct LabelSelect {
     pub root: String,
     /// Claims, under `ifdef FORMAL`.
     pub formal: String,
+}
+
+/// What is found out about the next candidate, while the one before it may become the best.
+#[derive(Clone, Debug, Serialize)]
+pub struct Candidate {
+    /// Whether it is above the candidate before it: an expression.
+    pub above_candidate: String,
+    /// Whether it is above the best so far.
+    pub above_best: String,
 }
 
 /// Class values step by step.

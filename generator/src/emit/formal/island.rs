@@ -161,6 +161,10 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream, j
             }
         }
     }
+    if select.steps.is_some_and(|s| s.candidate) {
+        names_class(winner, (0, lanes), "candidate_value_reg", "candidate_index_reg");
+        greater.push(format!("if (f_fire[{winner}]) assert (above_reg == (candidate_value_reg > best_value_reg));"));
+    }
     claims.extend(greater);
     let best = format!("{{{}'d0, best_index_reg}}", 32 - index_bits);
     claims.push(format!(
