@@ -1,7 +1,7 @@
 //! The estimate against Yosys over the drawn list (`benches/luts/drawn.rs`): `make calibrate`.
 //!
 //! Measurements go to `benches/luts/measured.csv`; with the argument `--measured` they are read from there and Yosys is not run. Other
-//! arguments are names of designs (and then the file stays as it is); `--list` prints the list alone, `--modules` every module of a fitted
+//! arguments are names of designs (and then the file stays as it is); `--list` prints the list alone, `--verilog` writes designs to `target/drawn`, `--modules` every module of a fitted
 //! design that is far off.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -24,6 +24,9 @@ const SMALL: u64 = 200;
 /// What `--modules` shows: modules whose estimate is off by so many LUTs.
 const FAR_OFF: u64 = 25;
 
+/// Designs that are counted before they are written down.
+const AT_ONCE: usize = 5;
+
 /// Of one module of a design (all instances of a definition): LUTs of all uses, flip-flops.
 type Measured = BTreeMap<String, BTreeMap<String, [u64; 2]>>;
 
@@ -44,16 +47,29 @@ fn main() {
         designs.iter().for_each(|(_, d)| println!("{}: {}", d.name, d.about));
         return;
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/luts/measured.csv");
-    let measured = if flag("--measured") { read(&file) } else { measure(&designs) };
-    let Some(measured) = measured else { return };
-    if wanted.is_empty() && !flag("--measured") {
-        write(&file, &measured);
+    if flag("--verilog") {
+        designs.iter().for_each(|(_, d)| print(d));
+        return;
     }
-    report(&designs, &measured);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/luts/measured.csv");
+    let measured = if flag("--measured") { read(&file) } else { measure(&designs, wanted.is_empty().then_some(&file)) };
+    if let Some(measured) = measured {
+        report(&designs, &measured);
+    }
 }
 
-fn measure(designs: &[(u64, Drawn)]) -> Option<Measured> {
+/// Writes a design's Verilog to `target/drawn`, to be looked at.
+fn print(design: &Drawn) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/drawn").join(&design.name);
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in verilog(&design.dataflow, &[]).unwrap() {
+        std::fs::write(folder.join(file.name), file.text).unwrap();
+    }
+    println!("{}", folder.display());
+}
+
+/// Runs Yosys over the designs, a few at a time, and writes to `file` what has come together so far.
+fn measure(designs: &[(u64, Drawn)], file: Option<&PathBuf>) -> Option<Measured> {
     let Ok(yosys) = find(Tool::Yosys) else {
         eprintln!("SKIPPED: yosys is not installed (apt-get install yosys)");
         return None;
@@ -72,8 +88,6 @@ fn measure(designs: &[(u64, Drawn)]) -> Option<Measured> {
             .collect();
         Job { flow: Flow::PerModule, ..Job::new(files, d.dataflow.top.clone(), Target::Xc7) }
     };
-    let jobs: Vec<Job> = designs.iter().map(|(_, d)| job(d)).collect();
-    let results = synthesize_all(&yosys, &jobs, 2);
     let of = |((_, d), result): (&(u64, Drawn), Result<sim::yosys::Synthesis, _>)| {
         let synthesis = result.unwrap();
         let mut modules: BTreeMap<String, [u64; 2]> = BTreeMap::new();
@@ -84,7 +98,18 @@ fn measure(designs: &[(u64, Drawn)]) -> Option<Measured> {
         }
         (d.name.clone(), modules)
     };
-    Some(designs.iter().zip(results).map(of).collect())
+    let mut measured = Measured::new();
+    let start = Instant::now();
+    for (i, some) in designs.chunks(AT_ONCE).enumerate() {
+        let jobs: Vec<Job> = some.iter().map(|(_, d)| job(d)).collect();
+        measured.extend(some.iter().zip(synthesize_all(&yosys, &jobs, 2)).map(of));
+        if let Some(file) = file {
+            write(file, &measured);
+        }
+        let done = i * AT_ONCE + some.len();
+        eprintln!("{done} of {} designs counted, {:.0?}", designs.len(), start.elapsed());
+    }
+    Some(measured)
 }
 
 fn write(file: &Path, measured: &Measured) {

@@ -260,28 +260,21 @@ impl Heap {
             .collect()
     }
 
-    /// Flip-flops: the rows' registers, and the wires that wait. Some of them become shift registers: [`Heap::chains`].
-    pub fn flip_flops(&self) -> usize {
+    /// Flip-flops: the rows' registers, and the wires that wait, those that `same` makes one being one. Some of them become shift registers: [`Heap::chains`].
+    pub fn flip_flops(&self, same: &dyn Fn(Wire) -> Wire) -> usize {
         let rows: usize = self.rows.iter().map(|r| r.outputs(self.bits)).sum();
-        rows + self.direct.len() + self.delays().iter().map(Vec::len).sum::<usize>()
+        let direct: Vec<Term> = self.direct.iter().flatten().copied().collect();
+        let reads = self.reads(&direct, same);
+        // A wire that is there at stage `first` is in a register for each stage behind it, to the last one that reads it.
+        let waits = reads.iter().filter_map(|(&wire, stages)| Some(*stages.last()? - self.stage_of(wire)?));
+        rows + self.direct.len() + waits.sum::<usize>()
     }
 
     /// Lengths of the chains of registers that nothing reads but at their end, `last` being read at the last stage. The register
-    /// that makes a wire (a row's, the weight memory's) is the first of its chain; inputs have theirs elsewhere.
-    pub fn chains(&self, last: &[Term]) -> Vec<usize> {
-        let mut read: BTreeMap<Wire, BTreeSet<usize>> = BTreeMap::new();
-        let mut at = |term: &Term, stage: usize| {
-            for wire in term.wires() {
-                read.entry(wire).or_default().insert(stage);
-            }
-        };
-        for row in &self.rows {
-            let carries = row.carry_in.iter().chain(&row.majority_in);
-            row.columns.iter().flatten().chain(carries).for_each(|t| at(t, row.stage));
-        }
-        last.iter().for_each(|t| at(t, self.last_stage));
+    /// that makes a wire (a row's, the weight memory's) is the first of its chain; inputs have theirs elsewhere. Wires that `same` makes one are one.
+    pub fn chains(&self, last: &[Term], same: &dyn Fn(Wire) -> Wire) -> Vec<usize> {
         let mut chains = Vec::new();
-        for (wire, stages) in read {
+        for (wire, stages) in self.reads(last, same) {
             let Some(first) = self.stage_of(wire) else { continue };
             // Counted from the register before the first one.
             let mut before = if matches!(wire, Wire::X(_)) { first + 1 } else { first };
@@ -291,6 +284,22 @@ impl Heap {
             }
         }
         chains
+    }
+
+    /// The stages that read each wire, `last` being read at the last one. Wires that `same` makes one are one.
+    fn reads(&self, last: &[Term], same: &dyn Fn(Wire) -> Wire) -> BTreeMap<Wire, BTreeSet<usize>> {
+        let mut read: BTreeMap<Wire, BTreeSet<usize>> = BTreeMap::new();
+        let mut at = |term: &Term, stage: usize| {
+            for wire in term.wires() {
+                read.entry(same(wire)).or_default().insert(stage);
+            }
+        };
+        for row in &self.rows {
+            let carries = row.carry_in.iter().chain(&row.majority_in);
+            row.columns.iter().flatten().chain(carries).for_each(|t| at(t, row.stage));
+        }
+        last.iter().for_each(|t| at(t, self.last_stage));
+        read
     }
 
     /// Stage at which a wire is there for the first time; `None` for the accumulator and its restart, which are not delayed.

@@ -1,6 +1,6 @@
 //! Cost of a processing element.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use quantizer::datatype::Signedness;
 
@@ -8,7 +8,7 @@ use super::logic::{self, Operand, columns};
 use super::{Cost, Part};
 use crate::code_tables::CodeTables;
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, mask};
-use crate::heap::{Heap, Term};
+use crate::heap::{Heap, Term, Wire};
 use crate::memory::WeightMemory;
 use crate::reduction::{Node, Operation};
 use crate::unrolled::Unrolled;
@@ -18,6 +18,9 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
     if unit.search.is_some_and(|s| s.bits == 0) {
         // One code only: nothing of the element is read, and Yosys removes it.
         return Vec::new();
+    }
+    if pe.reduction.lanes().next().is_none() && unit.search.is_some() && !unit.direct_codes && unit.array.is_none() {
+        return vec![(Part::Thresholds, constant_codes(pe, unit))];
     }
     let constant = pe.weights.len() == 1;
     let (mut products, mut tree) = (Cost::default(), Cost::default());
@@ -71,13 +74,13 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
     if unit.array.is_some() {
         (products, tree) = (Cost::default(), Cost::default());
     } else if let Some(heap) = &pe.heap {
-        (products, tree) = (heap_cost(heap), Cost::default());
+        (products, tree) = (heap_cost(pe, heap), Cost::default());
     } else if unit.synapse_folds > 1 {
         let root = nodes.last().map_or(Operand { bits: 0, signed: false }, operand);
         accumulator = logic::accumulator(root, pe.reduction.accumulator_bits);
     }
     vec![
-        (Part::Weights, weights(memory, pe.weights.len(), memory_bits, unit.weight_memory)),
+        (Part::Weights, weights(memory, pe.weights.len(), memory_bits, unit.kept_in())),
         (Part::Products, products),
         (Part::Tree, tree),
         (Part::Accumulator, accumulator),
@@ -85,18 +88,48 @@ pub fn parts(pe: &Pe, unit: &MatrixVector, input: Encoding) -> Vec<(Part, Cost)>
     ]
 }
 
+/// An element without weights adds nothing up: its sum is 0, and Yosys finds the codes of its rows, a function of the neuron fold.
+fn constant_codes(pe: &Pe, unit: &MatrixVector) -> Cost {
+    let Some(search) = unit.search else { return Cost::default() };
+    let count = |w: &SearchWords| w.words.iter().filter(|&&word| word <= 0).count() as u64;
+    let code = |w: &SearchWords| if w.falling { count(w) ^ mask(search.bits) } else { count(w) };
+    let codes: Vec<u64> = pe.words.iter().map(code).collect();
+    let kept = columns(&codes, search.bits);
+    Cost::lut(logic::rom(&kept, codes.len())).with_ff(kept.len() as u64)
+}
+
 /// Cells of a heap are what they are; its last row is the accumulator. Wires that wait long enough are shift registers.
-fn heap_cost(heap: &Heap) -> Cost {
+/// Bits of weights that are equal in all words are one wire.
+fn heap_cost(pe: &Pe, heap: &Heap) -> Cost {
     let direct: Vec<Term> = heap.direct.iter().flatten().copied().collect();
     let cost = Cost::lut(heap.luts() as u64).with_carry(heap.carries() as u64);
-    shifted(cost.with_ff((heap.flip_flops() + heap.bits) as u64), &heap.chains(&direct))
+    let equal = equal_bits(pe);
+    let same = |wire: Wire| match wire {
+        Wire::Weight(bit) => Wire::Weight(equal.get(bit).copied().unwrap_or(bit)),
+        other => other,
+    };
+    shifted(cost.with_ff((heap.flip_flops(&same) + heap.bits) as u64), &heap.chains(&direct, &same))
+}
+
+/// For each bit of the weight word the lowest bit that has the same value in every word.
+fn equal_bits(pe: &Pe) -> Vec<usize> {
+    let mut first: HashMap<Vec<u64>, usize> = HashMap::new();
+    let mut equal = Vec::new();
+    for lane in pe.reduction.lanes() {
+        let encoding = pe.weight_encodings[lane];
+        let words: Vec<u64> = pe.weights.iter().map(|w| encoding.encode(w[lane])).collect();
+        for bit in 0..encoding.bits {
+            equal.push(*first.entry(logic::column(&words, bit)).or_insert(equal.len()));
+        }
+    }
+    equal
 }
 
 /// An array, likewise.
 pub fn array(array: &Unrolled) -> Cost {
     let last: Vec<Term> = array.outputs.iter().flat_map(|o| o.bits.iter().flatten().copied()).collect();
     let cost = Cost::lut(array.heap.luts() as u64).with_carry(array.heap.carries() as u64);
-    shifted(cost.with_ff(array.flip_flops() as u64), &array.heap.chains(&last))
+    shifted(cost.with_ff(array.flip_flops() as u64), &array.heap.chains(&last, &|wire| wire))
 }
 
 /// `cost` with shift registers for chains of three registers and more.

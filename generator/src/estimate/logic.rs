@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use super::Cost;
-use super::coefficients::{BRAM_COST, COMPARE_4_BITS, CONSTANT_COMPARE_BITS, PRODUCT, PRODUCT_BITS, ROM_BITS_PER_COST};
+use super::coefficients::{
+    BRAM_COST, COMPARE_4_BITS, CONSTANT_COMPARE_BITS, CONSTANT_PRODUCT, CONSTANT_PRODUCT_BITS, PRODUCT, PRODUCT_BITS,
+    ROM_BITS_PER_COST,
+};
 
 /// Bits that hold `0 ..= last`, at least one.
 pub fn bits_for(last: u64) -> u64 {
@@ -25,15 +28,21 @@ pub fn equals(bits: u64) -> u64 {
     bits.saturating_sub(1).div_ceil(5).max(1)
 }
 
+/// One bit of a table of words, by address.
+pub fn column(words: &[u64], bit: u32) -> Vec<u64> {
+    let mut column = vec![0u64; words.len().div_ceil(64)];
+    for (i, word) in words.iter().enumerate() {
+        column[i / 64] |= (word >> bit & 1) << (i % 64);
+    }
+    column
+}
+
 /// The columns (bits) of a table of words, each a string of the bit's values by address: those that are neither constant nor
 /// equal to another.
 pub fn columns(words: &[u64], bits: u32) -> Vec<Vec<u64>> {
     let mut kept: Vec<Vec<u64>> = Vec::new();
     for bit in 0..bits.min(64) {
-        let mut column = vec![0u64; words.len().div_ceil(64)];
-        for (i, word) in words.iter().enumerate() {
-            column[i / 64] |= (word >> bit & 1) << (i % 64);
-        }
+        let column = column(words, bit);
         let ones: u32 = column.iter().map(|c| c.count_ones()).sum();
         if ones != 0 && ones as usize != words.len() && !kept.contains(&column) {
             kept.push(column);
@@ -104,19 +113,33 @@ fn between(at: usize, bits: u32, here: u64, next: u64) -> u64 {
     here + next.saturating_sub(here) * over / step
 }
 
-/// A product with a constant: an adder for each digit beyond the first, a negation if it is negative.
+/// A product with a constant: the measured table for odd parts up to 31. Beyond it every bit is a function of a short code, and a wider one takes an adder for each digit
+/// beyond the first, and a negation if the constant is negative.
 pub fn constant_product(x: Operand, weight: i64, width: u32) -> Cost {
-    let ones = u64::from(weight.unsigned_abs().count_ones());
+    let bits = u64::from(x.bits);
+    let odd = weight.unsigned_abs() >> weight.trailing_zeros().min(63);
+    let ones = u64::from(odd.count_ones());
     let adders = if weight < 0 { ones } else { ones.saturating_sub(1) };
+    let lut = if x.bits < CONSTANT_PRODUCT_BITS[0] || (odd > 31 && bits <= 6) {
+        constant_functions(x, weight, u64::from(width)) * function(bits)
+    } else if odd > 31 {
+        adders * (bits + 1)
+    } else {
+        let at = |row: usize| CONSTANT_PRODUCT[row][usize::from(x.signed)][usize::from(weight < 0)][odd as usize / 2];
+        let row = CONSTANT_PRODUCT_BITS.iter().rposition(|&n| n <= x.bits).unwrap_or(0);
+        match CONSTANT_PRODUCT_BITS.get(row + 1) {
+            // Between two widths that were measured.
+            Some(&above) => {
+                let (here, next) = (at(row), at((row + 1).min(CONSTANT_PRODUCT.len() - 1)));
+                let (step, over) = (above - CONSTANT_PRODUCT_BITS[row], x.bits - CONSTANT_PRODUCT_BITS[row]);
+                here + next.saturating_sub(here) * u64::from(over) / u64::from(step)
+            }
+            None => at(row) * bits / u64::from(CONSTANT_PRODUCT_BITS[row]),
+        }
+    };
     let width = u64::from(width);
-    let code = x;
-    let x = u64::from(code.bits);
-    if x <= 6 {
-        // Every bit is a function of the code alone: a constant, a wire of the code, one that another bit is too, or a LUT.
-        let lut = constant_functions(code, weight, width) * function(x);
-        return Cost::lut(lut).with_ff(x.max(width.saturating_sub(u64::from(weight.trailing_zeros()))));
-    }
-    Cost::lut(adders * (x + 1)).with_ff(width).with_carry(adders * width.div_ceil(4))
+    let ff = if bits <= 6 { bits.max(width.saturating_sub(u64::from(weight.trailing_zeros()))) } else { width };
+    Cost::lut(lut).with_ff(ff).with_carry(adders * width.div_ceil(4))
 }
 
 /// Bits of a constant product that need a LUT: those that are neither constant, nor a bit of the code, nor the same as another.

@@ -143,7 +143,7 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
         let first = multiplier.first().copied().unwrap_or(0);
         let mut product = match (constant, first) {
             (true, 0 | 1) => Cost::default(),
-            (true, m) => logic::constant_product(logic::Operand { bits: x.max(7), signed: true }, m, select.value_bits),
+            (true, m) => logic::constant_product(logic::Operand { bits: x, signed: true }, m, select.value_bits),
             // Multiplier and offset are functions of the beat: so is the value, of beat and code.
             (false, _) if x + beat <= 6 => Cost::lut(bits),
             (false, _) if beat < 3 => logic::product(x, factor.min(beat), select.value_bits),
@@ -158,7 +158,8 @@ pub fn label_select(place: &Place, select: &LabelSelect, all: &mut Vec<ModuleCos
         };
         product.ff = 0;
         value += product;
-        if (constant || x + beat > 6) && offset.iter().any(|&o| o != 0) {
+        // A constant offset goes into the carry chain of a constant product.
+        if !constant && x + beat > 6 && offset.iter().any(|&o| o != 0) {
             value += Cost::lut(bits).with_carry(bits.div_ceil(4));
         }
         value = value.with_ff(bits + if beats > 1 { index } else { 0 });
