@@ -90,6 +90,7 @@ mod tests {
     use crate::estimate::estimate;
     use crate::folding::FoldingRequest;
     use crate::lower::{LowerOptions, lower};
+    use crate::target::{Backend, retarget};
 
     #[test]
     fn the_memory_asked_for_is_printed_and_priced() {
@@ -112,6 +113,20 @@ mod tests {
         assert!(one.contains("rom_style = \"logic\"") && !one.contains("\"block\""));
         let error = built(WeightMemory::Auto, &[("nothing", WeightMemory::Block)]).unwrap_err().to_string();
         assert!(error.contains("'nothing'"), "{error}");
+    }
+
+    #[test]
+    fn ecp5_takes_luts_unless_asked_otherwise() {
+        let network = mlp(3, &[24, 12, 6], DataType::unsigned(4), DataType::signed(3), DataType::unsigned(2));
+        let options = LowerOptions { folding: FoldingRequest::Interval(24), ..LowerOptions::default() };
+        for (memory, style) in [(WeightMemory::Auto, "logic"), (WeightMemory::Block, "block")] {
+            let mut dataflow = lower(&network, &options).unwrap();
+            retarget(&mut dataflow, Backend::Ecp5);
+            keep_weights(&mut dataflow, memory, &BTreeMap::new()).unwrap();
+            let text: String = verilog(&dataflow, &[]).unwrap().into_iter().map(|f| f.text).collect();
+            let asked = text.matches("*) case (fold)").count();
+            assert!(asked > 0 && text.matches(&format!("(* rom_style = \"{style}\" *) case (fold)")).count() == asked);
+        }
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use quantizer::datatype::DataType;
+use quantizer::network::Op;
 use quantizer::testing::mlp;
 
 use super::*;
-use crate::dataflow::Output;
+use crate::dataflow::{Kind, Output};
 use crate::folding::{FoldingRequest, LayerFolding};
 use crate::lower::{LowerOptions, lower};
 
@@ -39,6 +40,27 @@ fn estimates_equal_recorded_syntheses_within_a_twentieth() {
         assert!(total.lut_total().abs_diff(lut) * 20 <= lut, "design {i}: {} LUTs, Yosys {lut}", total.lut_total());
         assert!(total.ff.abs_diff(ff) * 50 <= ff, "design {i}: {} FFs, Yosys {ff}", total.ff);
     }
+}
+
+#[test]
+fn a_row_without_weights_costs_nothing() {
+    let mut network = mlp(5, &[12, 6, 4], DataType::unsigned(4), DataType::signed(4), DataType::unsigned(2));
+    let dense = network.layers.iter_mut().find_map(|l| if let Op::Dense(d) = &mut l.op { Some(d) } else { None });
+    dense.unwrap().weights.row_mut(0).fill(0);
+    let first = network.dense_layers().next().unwrap().0.name.clone();
+    let folding = FoldingRequest::Layers(BTreeMap::from([(first, LayerFolding { pe: 6, simd: 3 })]));
+    let dataflow = lower(&network, &LowerOptions { folding, top: None, output: Output::Logits }).unwrap();
+    let units =
+        dataflow.modules.iter().filter_map(|m| if let Kind::MatrixVector(u) = &m.kind { Some((m, u)) } else { None });
+    let mut costs = Vec::new();
+    for (module, unit) in units {
+        let input = dataflow.streams[module.input().0].encoding;
+        let cost = |pe| element::parts(pe, unit, input).iter().map(|(_, c)| c.lut_total()).sum::<u64>();
+        costs.extend(unit.pes.iter().map(|pe| (pe.reduction.lanes().next().is_none(), cost(pe))));
+    }
+    // One is empty, and it alone is free.
+    assert_eq!(costs.iter().filter(|(empty, _)| *empty).count(), 1);
+    assert!(costs.iter().all(|&(empty, cost)| empty == (cost == 0)), "{costs:?}");
 }
 
 #[test]
