@@ -238,24 +238,13 @@ impl Heap {
 
     /// The same, with `last` read at the last stage.
     pub fn waits(&self, last: &[Term]) -> Vec<Vec<Wire>> {
-        let mut until: BTreeMap<Wire, usize> = BTreeMap::new();
-        let mut read = |term: &Term, stage: usize| {
-            for wire in term.wires() {
-                let last = until.entry(wire).or_default();
-                *last = (*last).max(stage);
-            }
-        };
-        for row in &self.rows {
-            let carries = row.carry_in.iter().chain(&row.majority_in);
-            row.columns.iter().flatten().chain(carries).for_each(|t| read(t, row.stage));
-        }
-        last.iter().for_each(|t| read(t, self.last_stage));
+        let reads = self.reads(last, &|wire| wire);
         (1..=self.last_stage)
             .map(|stage| {
-                let waits = |&(&wire, &last): &(&Wire, &usize)| {
-                    self.stage_of(wire).is_some_and(|first| first < stage && stage <= last)
+                let waits = |&(&wire, stages): &(&Wire, &BTreeSet<usize>)| {
+                    self.stage_of(wire).is_some_and(|first| first < stage) && stages.last() >= Some(&stage)
                 };
-                until.iter().filter(waits).map(|(&wire, _)| wire).collect()
+                reads.iter().filter(waits).map(|(&wire, _)| wire).collect()
             })
             .collect()
     }

@@ -36,14 +36,10 @@ impl LabelSelect {
         2 + self.steps.map_or(0, |s| usize::from(s.products) + s.adds)
     }
 
-    /// Cycles to the root of the compare tree: two a level if comparison and choice are apart.
-    pub fn root_cycles(&self) -> usize {
-        self.value_cycles() + self.levels * (1 + usize::from(self.steps.is_some()))
-    }
-
-    /// Cycles to the best of a beat, as it meets the best so far.
+    /// Cycles to the best of a beat, as it meets the best so far: two a level if comparison and choice are apart, and one in the candidate's register.
     pub fn winner_cycles(&self) -> usize {
-        self.root_cycles() + self.steps.map_or(0, |s| usize::from(s.candidate))
+        let level = 1 + usize::from(self.steps.is_some());
+        self.value_cycles() + self.levels * level + self.steps.map_or(0, |s| usize::from(s.candidate))
     }
 
     /// Class values, compare levels, running best.

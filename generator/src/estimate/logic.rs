@@ -90,7 +90,7 @@ pub fn product(a: u32, b: u32, width: u32) -> Cost {
     }
     let row = PRODUCT_BITS.iter().rposition(|&n| n <= narrow).unwrap_or(0);
     let (here, next) = (product_lut(row, wide), product_lut((row + 1).min(PRODUCT_BITS.len() - 1), wide));
-    let lut = between(row, narrow, here, next);
+    let lut = between(&PRODUCT_BITS, row, narrow, here, next);
     // With up to six inputs every bit is one function.
     let lut = if narrow + wide <= 6 { lut.min(width) } else { lut };
     Cost::lut(lut).with_ff(width).with_carry(width.div_ceil(4))
@@ -101,15 +101,15 @@ fn product_lut(row: usize, wide: u32) -> u64 {
     let wide = wide.max(PRODUCT_BITS[row]);
     let at = PRODUCT_BITS.iter().rposition(|&n| n <= wide).unwrap_or(0);
     match PRODUCT[row].get(at + 1) {
-        Some(&next) => between(at, wide, PRODUCT[row][at], next),
+        Some(&next) => between(&PRODUCT_BITS, at, wide, PRODUCT[row][at], next),
         None => PRODUCT[row][at] * u64::from(wide) / u64::from(PRODUCT_BITS[at]),
     }
 }
 
-/// Between the figures at two neighbouring widths of the table.
-fn between(at: usize, bits: u32, here: u64, next: u64) -> u64 {
-    let Some(&above) = PRODUCT_BITS.get(at + 1) else { return here };
-    let (step, over) = (u64::from(above - PRODUCT_BITS[at]), u64::from(bits.min(above) - PRODUCT_BITS[at]));
+/// Between the figures at two neighbouring widths of those that were `measured`.
+fn between(measured: &[u32], at: usize, bits: u32, here: u64, next: u64) -> u64 {
+    let Some(&above) = measured.get(at + 1) else { return here };
+    let (step, over) = (u64::from(above - measured[at]), u64::from(bits.min(above) - measured[at]));
     here + next.saturating_sub(here) * over / step
 }
 
@@ -127,14 +127,10 @@ pub fn constant_product(x: Operand, weight: i64, width: u32) -> Cost {
     } else {
         let at = |row: usize| CONSTANT_PRODUCT[row][usize::from(x.signed)][usize::from(weight < 0)][odd as usize / 2];
         let row = CONSTANT_PRODUCT_BITS.iter().rposition(|&n| n <= x.bits).unwrap_or(0);
-        match CONSTANT_PRODUCT_BITS.get(row + 1) {
-            // Between two widths that were measured.
-            Some(&above) => {
-                let (here, next) = (at(row), at((row + 1).min(CONSTANT_PRODUCT.len() - 1)));
-                let (step, over) = (above - CONSTANT_PRODUCT_BITS[row], x.bits - CONSTANT_PRODUCT_BITS[row]);
-                here + next.saturating_sub(here) * u64::from(over) / u64::from(step)
-            }
-            None => at(row) * bits / u64::from(CONSTANT_PRODUCT_BITS[row]),
+        if row + 1 < CONSTANT_PRODUCT.len() {
+            between(&CONSTANT_PRODUCT_BITS, row, x.bits, at(row), at(row + 1))
+        } else {
+            at(row) * bits / u64::from(CONSTANT_PRODUCT_BITS[row])
         }
     };
     let width = u64::from(width);
