@@ -80,7 +80,15 @@ mod tests {
     fn terms_add_up_to_the_class_value() {
         for (multiplier, offset) in [(10, 3), (7, 0), (-5, -9), (1, 0), (0, 4), (-1, 0)] {
             let (multiplier, offset) = (vec![multiplier; 4], vec![offset, 1, 2, -3]);
-            let select = LabelSelect { multiplier, offset, value_bits: 16, levels: 1, steps: None, queue_depth: 2 };
+            let select = LabelSelect {
+                multiplier,
+                offset,
+                value_bits: 16,
+                levels: 1,
+                steps: None,
+                credit_late: false,
+                queue_depth: 2,
+            };
             for lane in 0..2 {
                 let terms = ClassTerms::of(&select, lane, 2, 2);
                 for beat in 0..2 {

@@ -248,6 +248,15 @@ impl Module {
         }
     }
 
+    /// Whether the credit of a beat that left the exit queue comes back a cycle later, through a register.
+    pub fn credit_late(&self) -> bool {
+        match &self.kind {
+            Kind::MatrixVector(m) => m.credit_late,
+            Kind::LabelSelect(l) => l.credit_late,
+            _ => false,
+        }
+    }
+
     /// Places of the queue at the module's exit, which is also its number of credits; of a FIFO, its
     /// depth. 0 without a queue.
     pub fn queue_depth(&self) -> usize {
@@ -382,4 +391,6 @@ pub struct WidthConverter {
 pub struct Fifo {
     /// Beats held.
     pub depth: usize,
+    /// Whether it is a register slice: two beats, data in registers and not in a memory. Cycle for cycle it is the queue of two.
+    pub slice: bool,
 }

@@ -157,6 +157,7 @@ pub fn module(dataflow: &Dataflow, module: &Module) -> Vec<ModuleCost> {
         Kind::Map(m) => unit::map(&place, m, &mut modules),
         Kind::LabelSelect(l) => unit::label_select(&place, l, &mut modules),
         Kind::WidthConverter(w) => modules.push(place.fixed("width_converter", fixed::converter(w, input))),
+        Kind::Fifo(f) if f.slice => modules.push(place.fixed("slice", fixed::slice(input.width() as u64))),
         Kind::Fifo(f) => modules.push(place.fixed("fifo", fixed::fifo(input.width() as u64, f.depth as u64))),
         _ => image::parts(&place, &mut modules),
     }

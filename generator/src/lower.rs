@@ -180,6 +180,7 @@ impl Builder<'_> {
             value_bits: hull.signed_width().max(stream.encoding.bits),
             levels: stream.lanes.next_power_of_two().trailing_zeros() as usize,
             steps: None,
+            credit_late: false,
             queue_depth: 0,
         };
         select.queue_depth = round_trip(select.pipeline(), stream.beats());

@@ -144,6 +144,11 @@ pub struct Names {
 }
 
 impl Names {
+    /// Names that are given already.
+    pub fn taken<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        Names { taken: names.map(|n| n.to_ascii_lowercase()).collect() }
+    }
+
     /// An identifier that looks like `name`: other characters become one underscore; a digit, a keyword or the name of a module that all
     /// designs share gets `layer_` in front; an ending that modules derive names with gets `_layer` behind; a name already given gets a number.
     pub fn identifier(&mut self, name: &str) -> String {

@@ -8,9 +8,10 @@ use serde::Serialize;
 use quantizer::datatype::{Range, Signedness};
 
 use crate::class_terms;
-use crate::dataflow::{Dataflow, Encoding, Kind, MatrixVector, Pe, Stream};
+use crate::dataflow::{Dataflow, Encoding, Fifo, Kind, MatrixVector, Module, Pe, Stream, StreamId};
 use crate::heap::{compress, terms};
 use crate::lower::round_trip;
+use crate::names::Names;
 use crate::reduction::{Reduction, join_levels};
 use crate::unrolled::Unrolled;
 
@@ -69,7 +70,8 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
         if let (Kind::LabelSelect(select), Backend::Ecp5) = (&mut module.kind, backend) {
             let stream = &streams[input.0];
             select.steps = Some(class_terms::steps(select, stream.lanes, stream.beats()));
-            select.queue_depth = round_trip(select.pipeline(), stream.beats());
+            select.credit_late = true;
+            select.queue_depth = round_trip(select.pipeline() + 1, stream.beats());
         }
         if let Kind::MatrixVector(unit) = &mut module.kind {
             match backend {
@@ -77,16 +79,55 @@ pub fn retarget(dataflow: &mut Dataflow, backend: Backend) {
                 Backend::Xc7 => heaps(unit, &streams[input.0]),
                 Backend::Ecp5 => pipelined(unit, &streams[input.0]),
             }
-            unit.queue_depth = round_trip(unit.pipeline(), unit.synapse_folds).max(unit.neuron_folds + 1);
+            let credit = usize::from(unit.credit_late);
+            unit.queue_depth = round_trip(unit.pipeline() + credit, unit.synapse_folds).max(unit.neuron_folds + 1);
         }
+    }
+    if backend == Backend::Ecp5 {
+        slices(dataflow);
     }
 }
 
-/// More registers: every processing element has fold and beat to itself, words of thresholds are read a cycle before they are compared, and products of two factors of more than two bits
-/// are made of narrower ones.
+/// Beats of a LUT RAM of an ECP5: a deeper queue chooses between several.
+const BANK_WORDS: usize = 16;
+
+/// Puts a register slice behind every deep queue that another module reads, so that the choice between its memories, the wire to the reader
+/// and what the reader does with a beat are not all in one cycle.
+fn slices(dataflow: &mut Dataflow) {
+    let mut names =
+        Names::taken(dataflow.modules.iter().map(|m| &m.name).chain(dataflow.streams.iter().map(|s| &s.name)));
+    let mut at = 0;
+    while let Some(module) = dataflow.modules.get(at) {
+        at += 1;
+        let written = module.output();
+        let deep = matches!(module.kind, Kind::MatrixVector(_) | Kind::Fifo(_)) && module.queue_depth() > BANK_WORDS;
+        // The last stream leaves through the pins: nothing reads it in the same clock.
+        if !deep || written.0 + 1 == dataflow.streams.len() {
+            continue;
+        }
+        let (layer, mut stream) = (module.layer.clone(), dataflow.stream(written).clone());
+        let name = names.identifier(&format!("{}_slice", module.name));
+        stream.name = names.identifier(&format!("{}_slice_s", stream.name));
+        // The new stream stands behind the one it repeats; the last stays the one that leaves.
+        let read = StreamId(written.0 + 1);
+        dataflow.streams.insert(read.0, stream);
+        for module in &mut dataflow.modules {
+            for id in module.inputs.iter_mut().chain(&mut module.outputs).filter(|id| **id > written) {
+                id.0 += 1;
+            }
+            module.inputs.iter_mut().filter(|id| **id == written).for_each(|id| *id = read);
+        }
+        let kind = Kind::Fifo(Fifo { depth: 2, slice: true });
+        dataflow.modules.insert(at, Module { name, layer, inputs: vec![written], outputs: vec![read], kind });
+    }
+}
+
+/// More registers: every processing element has fold and beat to itself, words of thresholds are read a cycle before they are compared, credits come back through a register, and products of
+/// two factors of more than two bits are made of narrower ones.
 fn pipelined(unit: &mut MatrixVector, input: &Stream) {
     unit.words_read_ahead = unit.search.is_some_and(|s| s.bits > 0);
     unit.operands_copied = true;
+    unit.credit_late = true;
     if unit.neuron_folds * unit.synapse_folds == 1
         || input.encoding.sign == Signedness::Bipolar
         || input.encoding.bits < 3

@@ -31,6 +31,14 @@ module snug_skid #(
     output wire [WIDTH-1:0] m_axis_tdata,
     output wire             m_axis_tvalid,
     input  wire             m_axis_tready
+`ifdef FORMAL
+    // For the claims of whoever uses it, as of snug_fifo: the beats held, and one of them (any one: see f_index below).
+    , output wire [31:0]      f_level    // beats held
+    , output wire             f_inside   // the chosen beat is one of them
+    , output wire [31:0]      f_ahead    // how many leave before it
+    , output wire [WIDTH-1:0] f_chosen   // its data
+    , output wire             f_leaves   // it stands at the exit
+`endif
 );
 
     reg [WIDTH-1:0] data_reg, data_next;
@@ -85,7 +93,7 @@ module snug_skid #(
     reg f_ran;   // the last edge had aresetn high
 
     wire       pop     = valid_reg & m_axis_tready;
-    wire [1:0] f_level = {1'b0, valid_reg} + {1'b0, held_reg};
+    wire [1:0] f_held  = {1'b0, valid_reg} + {1'b0, held_reg};
 
     // Beats are numbered as they enter and as they leave, modulo 4; at most two are inside, so they never share a
     // number. f_index is any one number: the beat that leaves under it must carry the data that entered under it.
@@ -93,7 +101,12 @@ module snug_skid #(
     wire [1:0]       f_index = $anyconst;
     reg  [1:0]       f_in, f_out;
     reg  [WIDTH-1:0] f_data;
-    wire [1:0]       f_ahead = f_index - f_out;
+    wire [1:0]       f_ahead_number = f_index - f_out;
+    assign f_level  = {30'd0, f_held};
+    assign f_inside = f_ahead_number < f_held;
+    assign f_ahead  = {30'd0, f_ahead_number};
+    assign f_chosen = f_data;
+    assign f_leaves = valid_reg & (f_out == f_index);
 
     // What the module showed before the last edge.
     reg              f_waiting = 1'b0;
@@ -122,7 +135,7 @@ module snug_skid #(
     always @* begin
         if (f_live) begin
             // Bookkeeping: the level is what went in less what came out, and every register agrees with it.
-            assert (f_level == f_in - f_out);
+            assert (f_held == f_in - f_out);
             assert (!(held_reg & ~valid_reg));
             assert (ready_reg == (f_ran & ~held_reg));
             assert (f_ran | ~valid_reg);
@@ -134,9 +147,9 @@ module snug_skid #(
             end
 
             // Data integrity: as seen outside, then the invariant inside that makes it inductive.
-            if (valid_reg & (f_out == f_index))
+            if (f_leaves)
                 assert (m_axis_tdata == f_data);
-            if (held_reg & (f_ahead == 2'd1))
+            if (held_reg & (f_ahead_number == 2'd1))
                 assert (held_data_reg == f_data);
         end
     end

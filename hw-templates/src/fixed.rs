@@ -10,7 +10,7 @@ pub struct Fixed {
 }
 
 /// All fixed modules, by name.
-pub const FIXED: [Fixed; 12] = [
+pub const FIXED: [Fixed; 13] = [
     Fixed { name: "snug_add", text: include_str!("../rtl/snug_add.v") },
     Fixed { name: "snug_concat", text: include_str!("../rtl/snug_concat.v") },
     Fixed { name: "snug_credit", text: include_str!("../rtl/snug_credit.v") },
@@ -20,6 +20,7 @@ pub const FIXED: [Fixed; 12] = [
     Fixed { name: "snug_pair", text: include_str!("../rtl/snug_pair.v") },
     Fixed { name: "snug_pool", text: include_str!("../rtl/snug_pool.v") },
     Fixed { name: "snug_sequencer", text: include_str!("../rtl/snug_sequencer.v") },
+    Fixed { name: "snug_skid", text: include_str!("../rtl/snug_skid.v") },
     Fixed { name: "snug_upsample", text: include_str!("../rtl/snug_upsample.v") },
     Fixed { name: "snug_width_converter", text: include_str!("../rtl/snug_width_converter.v") },
     Fixed { name: "snug_window", text: include_str!("../rtl/snug_window.v") },

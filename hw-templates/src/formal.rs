@@ -351,6 +351,8 @@ pub struct UnitFormal {
     pub pe: usize,
     /// Places of the exit queue.
     pub queue: usize,
+    /// Whether credits come back through a register.
+    pub credit_late: bool,
     /// Entries of the flag tables.
     pub positions: usize,
     /// Flags of folds that begin a row.
@@ -384,6 +386,8 @@ pub struct IslandFormal {
     pub output_queue: String,
     /// Places of the exit queue.
     pub queue: usize,
+    /// Whether credits come back through a register.
+    pub credit_late: bool,
     /// Number of the result that enters the queue next: an expression of 32 bits.
     pub enters: String,
     /// Lowest bit of the beat's number in each stage.

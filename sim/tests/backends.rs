@@ -147,10 +147,15 @@ fn ecp5_is_cycle_exact() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let (mut read_ahead, mut parts, mut labels) = (0, 0, 0);
-    for seed in 0..5u64 {
-        let network = network(seed + 500, Limits { layers: 3, width: 14, bits: [4, 4, 6, 4, 8][seed as usize] });
-        let folding = FoldingRequest::Interval([1, 9, 30, 64, 40][seed as usize]);
+    let (mut read_ahead, mut parts, mut labels, mut slices) = (0, 0, 0, 0);
+    let random =
+        (0..5).map(|seed| network(seed + 500, Limits { layers: 3, width: 14, bits: [4, 4, 6, 4, 8][seed as usize] }));
+    // Rows one after the other, whose queue is deeper than a memory of the device; and an image.
+    let four = DataType::unsigned(4);
+    let deep = mlp(505, &[6, 20, 9], four, DataType::signed(4), four);
+    let image = conv_network(25, Limits { layers: 3, width: 5, bits: 4 });
+    for (seed, network) in (0..).zip(random.chain([deep, image])) {
+        let folding = FoldingRequest::Interval([1, 9, 30, 64, 40, 180, 900][seed as usize]);
         let output = if network.label_grid.is_ok() { Output::Label } else { Output::Logits };
         let options = LowerOptions { folding, top: None, output };
         let mut dataflow = lower_with(&network, &options, AccumulatorRule::Channel).unwrap();
@@ -160,6 +165,7 @@ fn ecp5_is_cycle_exact() {
         read_ahead += count(&|m| matches!(&m.kind, Kind::MatrixVector(u) if u.words_read_ahead));
         parts += count(&in_parts);
         labels += count(&|m| matches!(m.kind, Kind::LabelSelect(_)));
+        slices += count(&|m| matches!(&m.kind, Kind::Fifo(f) if f.slice));
         let x = inputs(&network, seed, 9);
         let mut expected = golden::run(&network, x.view()).unwrap();
         if let (Output::Label, Ok(grid)) = (output, &network.label_grid) {
@@ -169,7 +175,7 @@ fn ecp5_is_cycle_exact() {
         check(&tool, &dataflow, &x, &expected, seed, folder.path());
     }
     assert!(
-        read_ahead > 3 && parts > 2 && labels > 1,
-        "{read_ahead} read words ahead, {parts} in parts, {labels} labels"
+        read_ahead > 3 && parts > 2 && labels > 1 && slices > 0,
+        "{read_ahead} read words ahead, {parts} in parts, {labels} labels, {slices} slices"
     );
 }

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use generator::dataflow::{Dataflow, Encoding, Kind, MatrixVector, mask};
+use generator::dataflow::{Dataflow, Encoding, Kind, MatrixVector, Output, mask};
 use generator::emit::verilog;
 use generator::folding::FoldingRequest;
 use generator::lower::{LowerOptions, lower};
-use quantizer::datatype::Signedness;
-use quantizer::testing::{Limits, network};
+use quantizer::datatype::{DataType, Signedness};
+use quantizer::testing::{Limits, mlp, network};
 use sim::prove::objection::Objection;
 use sim::prove::{Options, Report, Verdict, prove};
 use sim::tools::{Found, Tool, find};
@@ -262,6 +262,60 @@ fn a_bit_heap_is_proved_by_parts() {
     let report = proved(&yosys, folder.path(), &design, None, &same);
     assert!(report.ok, "{:?} {:?}", report.modules, report.unpaired);
     assert!(report.modules.iter().any(|m| m.name.contains("_snug_xc7_row_")), "rows have proofs of their own");
+}
+
+/// A perceptron for ecp5 whose first unit makes its rows one after the other: a queue deep enough for a slice behind it.
+fn on_ecp5() -> Dataflow {
+    let four = DataType::unsigned(4);
+    let network = mlp(505, &[4, 18, 5], four, DataType::signed(3), DataType::unsigned(2));
+    let output = if network.label_grid.is_ok() { Output::Label } else { Output::Logits };
+    let options = LowerOptions { folding: FoldingRequest::Interval(72), output, ..Default::default() };
+    let mut design = lower(&network, &options).unwrap();
+    generator::target::retarget(&mut design, generator::target::Backend::Ecp5);
+    design
+}
+
+/// Slices, late credits, words less one, class values in steps: proved; and what is easily got wrong in them is not.
+#[test]
+fn ecp5_is_proved_and_its_mistakes_are_not() {
+    let Some(yosys) = yosys() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let design = on_ecp5();
+    let report = proved(&yosys, folder.path(), &design, None, &same);
+    assert!(report.ok, "{:?} {:?}", report.modules, report.unpaired);
+    let of = |what: &dyn Fn(&Kind) -> bool| {
+        let module = design.modules.iter().find(|m| what(&m.kind)).expect("the design is made to have it");
+        format!("{}_{}", design.top, module.name)
+    };
+    let unit = of(&|k| matches!(k, Kind::MatrixVector(u) if u.credit_late && u.words_read_ahead));
+    let label = of(&|k| matches!(k, Kind::LabelSelect(l) if l.credit_late && l.steps.is_some()));
+    let (top, skid) = (design.top.clone(), format!("{}_snug_skid", design.top));
+    of(&|k| matches!(k, Kind::Fifo(f) if f.slice));
+    let mutants = [
+        ("a credit too many after a reset", &unit, "give <= aresetn & m_axis", "give <= m_axis"),
+        ("a credit for every ready", &label, "give <= aresetn & m_axis_tvalid & m", "give <= aresetn & m"),
+        ("the best left where it was", &label, "moved_reg ? above_candidate_reg", "moved_reg ? above_best_reg"),
+        ("ties to the higher class", &label, "gap_best = {best", "gap_best = {1'b1} + {best"),
+        ("a beat lost in the slice", &skid, "held_next      = 1'b1;", "held_next      = 1'b0;"),
+    ];
+    for (what, module, from, to) in mutants {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("{module}.v");
+        // The fixed module is proved where it stands: with its claims in the top's file.
+        let claims = if *module == skid { None } else { Some(module.as_str()) };
+        let edit = |name: &str, text: String| if name == file { replaced(&text, from, to) } else { text };
+        let report = proved(&yosys, folder.path(), &design, claims, &edit);
+        assert!(!report.ok, "{what} in {top}: {:?}", report.modules);
+    }
+    let element = format!("{unit}_pe0");
+    let file = format!("{element}.v");
+    let folder = tempfile::tempdir().unwrap();
+    // The sign of the narrower difference: it wraps where the value is far from the word.
+    let edit = |name: &str, text: String| {
+        if name == file { replaced(&text, "= {word1_read[", "= {1'b0 & word1_read[") } else { text }
+    };
+    let report = proved(&yosys, folder.path(), &design, Some(&element), &edit);
+    assert_eq!(report.modules[0].verdict, Verdict::Refuted);
 }
 
 /// Another of a row's lowest two bits.

@@ -15,6 +15,8 @@ pub struct LabelSelect {
     pub levels: usize,
     /// Registers inside class values, and between a comparison and the choice that it makes; none if all of either is done in one cycle.
     pub steps: Option<ClassSteps>,
+    /// See [`super::Module::credit_late`].
+    pub credit_late: bool,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }

@@ -36,7 +36,8 @@ pub struct MatrixVector {
     pub array: Option<Unrolled>,
     /// How codes are found, if thresholds follow; else accumulators leave.
     pub search: Option<Search>,
-    /// Whether a threshold's word is read into a register in a cycle of its own before it is compared.
+    /// Whether a threshold's word is read into a register in a cycle of its own before it is compared, less one: then the sign of a difference is the result, and nothing stands
+    /// between the carry chain and the register.
     pub words_read_ahead: bool,
     /// Whether every processing element has the fold and the beat in registers of its own, which takes a cycle.
     pub operands_copied: bool,
@@ -45,6 +46,8 @@ pub struct MatrixVector {
     pub direct_codes: bool,
     /// What its weights are kept in.
     pub weight_memory: WeightMemory,
+    /// See [`super::Module::credit_late`].
+    pub credit_late: bool,
     /// Places of the exit queue.
     pub queue_depth: usize,
 }

@@ -15,6 +15,7 @@ pub fn instance(kind: &Kind, inputs: &[&Stream], outputs: &[&Stream]) -> Option<
     let signed = |s: &Stream| usize::from(s.encoding.sign == Signedness::Signed);
     Some(match kind {
         Kind::Map(_) | Kind::MatrixVector(_) | Kind::LabelSelect(_) => return None,
+        Kind::Fifo(f) if f.slice => ("snug_skid", parameters(&[("WIDTH", input.width())])),
         Kind::Fifo(f) => ("snug_fifo", parameters(&[("WIDTH", input.width()), ("DEPTH", f.depth)])),
         Kind::WidthConverter(w) => {
             let all = [

@@ -6,7 +6,7 @@ use hw_templates::{
 };
 
 use super::expression::{counter_bits, field, resize, type_name, word};
-use super::search::unsigned;
+use super::search::{difference, unsigned};
 use crate::class_terms::{ClassTerms, DIGIT};
 use crate::dataflow::{ClassSteps, LabelSelect, Stream};
 
@@ -50,9 +50,8 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
                     name: format!("{k}_{i}"),
                     left: pair[0].clone(),
                     right: pair.get(1).cloned().unwrap_or_default(),
-                    greater: pair.get(1).map_or_else(String::new, |right| {
-                        let [right, left] = [right, &pair[0]].map(|n| unsigned(&format!("value{n}"), bits));
-                        format!("{right} > {left}")
+                    gap: pair.get(1).map_or_else(String::new, |right| {
+                        difference(&format!("value{}", pair[0]), &format!("value{right}"), bits)
                     }),
                 })
                 .collect();
@@ -60,7 +59,7 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
             nodes
         })
         .collect();
-    let above = |than: &str| format!("({} > {})", unsigned(&format!("value{}", level[0]), bits), unsigned(than, bits));
+    let winner = format!("value{}", level[0]);
     Context {
         module: name.to_owned(),
         classes,
@@ -72,19 +71,20 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
         beat_bits,
         beats,
         queue: select.queue_depth,
+        credit_late: select.credit_late,
         levels: select.levels,
         winner: select.winner_cycles(),
         value_bits: bits as usize,
         steps: select.steps.map(|steps| class_steps(select, steps, lanes, beats, index_bits)),
         greater: match select.steps {
-            Some(steps) if steps.candidate => "above_reg".to_owned(),
-            Some(_) => above("best_value_reg"),
-            None => format!("(value{} > best_value_reg)", level[0]),
+            // One beat is the whole frame, and always the first.
+            Some(_) => format!("({} > {})", unsigned(&winner, bits), unsigned("best_value_reg", bits)),
+            None => format!("({winner} > best_value_reg)"),
         },
-        candidate: select
-            .steps
-            .is_some_and(|s| s.candidate)
-            .then(|| Candidate { above_candidate: above("candidate_value_reg"), above_best: above("best_value_reg") }),
+        candidate: select.steps.is_some_and(|s| s.candidate).then(|| Candidate {
+            gap_candidate: difference("candidate_value_reg", &winner, bits),
+            gap_best: difference("best_value_reg", &winner, bits),
+        }),
         values,
         root: level[0].clone(),
         tree,

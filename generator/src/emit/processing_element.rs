@@ -115,6 +115,9 @@ pub fn context(
     if unit.search.is_some_and(|s| s.bits == 0) {
         unused.push("value0");
     }
+    // Of a difference its sign alone is read.
+    let gaps: Vec<String> = stages.iter().filter(|s| s.ahead).map(|s| format!("gap{}", s.index)).collect();
+    unused.extend(gaps.iter().map(String::as_str));
     if (lanes.is_empty() || sum.is_some()) && !accumulator && stages.is_empty() && lookup.is_none() && pe.heap.is_none()
     {
         unused.push("aclk");
@@ -156,7 +159,6 @@ pub fn context(
         root,
         lookup,
         stages,
-        word_bits: pe.word_bits as usize,
         direction,
         y,
         formal: String::new(),

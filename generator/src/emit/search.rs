@@ -6,9 +6,22 @@ use super::expression::{counter_bits, resize, word};
 use crate::dataflow::{Encoding, Search, SearchWords};
 use quantizer::datatype::Signedness;
 
+/// Two's complement bits of all words less one.
+pub fn less_one_bits(channels: &[SearchWords], word_bits: u32) -> u32 {
+    let least = -(1i64 << (word_bits - 1));
+    word_bits + u32::from(channels.iter().flat_map(|c| &c.words).any(|&w| w <= least))
+}
+
+/// `left - right` of two signed names of `bits` bits, one bit wider: its sign is 1 if `right` is greater. It leaves a carry chain as a sum bit, on the way to a register with
+/// no LUT between.
+pub fn difference(left: &str, right: &str, bits: u32) -> String {
+    let sign = bits - 1;
+    format!("{{{left}[{sign}], {left}}} - {{{right}[{sign}], {right}}}")
+}
+
 /// The stages of `search` over `channels`, addressed by `channel(stage)` (the name of the signal that holds the
-/// channel at that stage, with its bits) where there are several. With `ahead` a word is read into a register a cycle
-/// before it is compared.
+/// channel at that stage, with its bits) where there are several. With `ahead` a word, less one, is read into a register a cycle
+/// before the value is taken from it.
 pub fn stages(
     search: Search,
     channels: &[SearchWords],
@@ -17,6 +30,7 @@ pub fn stages(
     ahead: bool,
     channel: impl Fn(usize) -> (String, usize),
 ) -> Vec<Stage> {
+    let stored_bits = if ahead { less_one_bits(channels, word_bits) } else { word_bits };
     (0..search.bits as usize)
         .map(|k| {
             let trial_bit = search.bits as usize - 1 - k;
@@ -28,7 +42,7 @@ pub fn stages(
             for channel in channels.iter().take(channel_span) {
                 for count in 0..1usize << k {
                     let reached = (count << 1 | 1) << trial_bit;
-                    words.push(word(channel.words[reached - 1], word_bits));
+                    words.push(word(channel.words[reached - 1] - i64::from(ahead), stored_bits));
                 }
             }
             let constant = words[0].clone();
@@ -44,15 +58,8 @@ pub fn stages(
             // Names of what is compared: the registers behind the read, or what is read.
             let read = if ahead { "_read" } else { "" };
             let memory = if words.is_empty() { "" } else { read };
-            let hit = if ahead {
-                format!(
-                    "({} >= {})",
-                    unsigned(&format!("compared{k}"), word_bits),
-                    unsigned(&format!("word{k}{memory}"), word_bits)
-                )
-            } else {
-                format!("(compared{k} >= word{k}{memory})")
-            };
+            let hit =
+                if ahead { format!("gap{k}[{stored_bits}]") } else { format!("(compared{k} >= word{k}{memory})") };
             let before = k.checked_sub(1).map_or_else(String::new, |b| format!("value{b}{read}"));
             Stage {
                 index: k,
@@ -63,7 +70,13 @@ pub fn stages(
                 constant,
                 address,
                 address_bits: if several { channel_bits + k } else { k },
-                compared: resize(&format!("value{k}{read}"), value_bits, true, word_bits),
+                word_bits: stored_bits as usize,
+                compared: resize(&format!("value{k}{read}"), value_bits, true, stored_bits),
+                gap: if ahead {
+                    difference(&format!("word{k}{memory}"), &format!("compared{k}"), stored_bits)
+                } else {
+                    String::new()
+                },
                 next: if k == 0 { hit } else { format!("{{{count}{read}, {hit}}}") },
             }
         })

@@ -47,6 +47,11 @@ pub fn fifo(width: u64, depth: u64) -> Vec<(Part, Cost)> {
     vec![(Part::Memory, storage), (Part::Control, control)]
 }
 
+/// A register slice: two registers a bit and a choice, three for the handshakes. Not measured: only `ecp5` has any.
+pub fn slice(width: u64) -> Vec<(Part, Cost)> {
+    vec![(Part::Memory, Cost::lut(width).with_ff(2 * width)), (Part::Control, Cost::lut(4).with_ff(3))]
+}
+
 /// A credit counter.
 pub fn credit(credits: u64) -> Vec<(Part, Cost)> {
     let bits = bits_for(credits);

@@ -139,6 +139,7 @@ impl Builder<'_> {
             search: search.map(|(s, _)| s),
             words_read_ahead: false,
             operands_copied: false,
+            credit_late: false,
             direct_codes: false,
             weight_memory: WeightMemory::Auto,
             queue_depth: 0,

@@ -63,7 +63,7 @@ impl Builder<'_> {
     /// A queue of `depth` beats.
     pub(super) fn queue(&mut self, input: StreamId, depth: usize, layer: &str) -> StreamId {
         let stream = self.streams[input.0].clone();
-        let fifo = Fifo { depth };
+        let fifo = Fifo { depth, slice: false };
         let name = format!("{}_buffered", stream.name);
         let output = self.stream(
             &name,

@@ -29,6 +29,8 @@ pub struct LabelSelect {
     pub beats: usize,
     /// Places of the exit queue.
     pub queue: usize,
+    /// Whether credits come back through a register.
+    pub credit_late: bool,
     /// Compare levels.
     pub levels: usize,
     /// Bits of a class value.
@@ -37,7 +39,7 @@ pub struct LabelSelect {
     pub winner: usize,
     /// How class values are made step by step, if they are.
     pub steps: Option<ClassSteps>,
-    /// Whether the winner of a beat is above the best so far: an expression.
+    /// Whether the winner of a beat is above the best so far: an expression. Not read where there is a candidate.
     pub greater: String,
     /// The register in which the winner of a beat waits for that, if there is one.
     pub candidate: Option<Candidate>,
@@ -54,10 +56,10 @@ pub struct LabelSelect {
 /// What is found out about the next candidate, while the one before it may become the best.
 #[derive(Clone, Debug, Serialize)]
 pub struct Candidate {
-    /// Whether it is above the candidate before it: an expression.
-    pub above_candidate: String,
-    /// Whether it is above the best so far.
-    pub above_best: String,
+    /// The candidate before it less it: an expression.
+    pub gap_candidate: String,
+    /// The best so far less it.
+    pub gap_best: String,
 }
 
 /// Class values step by step.
@@ -140,6 +142,6 @@ pub struct Compare {
     pub left: String,
     /// Suffix of the other operand; empty for a node that only waits.
     pub right: String,
-    /// Whether the right one is above the left one, where comparison and choice are apart.
-    pub greater: String,
+    /// The left one less the right one, where comparison and choice are apart.
+    pub gap: String,
 }

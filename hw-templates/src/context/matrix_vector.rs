@@ -47,6 +47,8 @@ pub struct MatrixVector {
     pub synapse_bits: usize,
     /// Places of the exit queue.
     pub queue: usize,
+    /// Whether credits come back through a register.
+    pub credit_late: bool,
     /// Sequencer outputs that are not used, or empty.
     pub unused: String,
     /// Control delays.

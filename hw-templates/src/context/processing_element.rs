@@ -59,8 +59,6 @@ pub struct ProcessingElement {
     pub lookup: Option<Lookup>,
     /// Threshold stages.
     pub stages: Vec<Stage>,
-    /// Bits of a threshold word.
-    pub word_bits: usize,
     /// Rows that fall; `None` if all rise, or if all fall (then it is in `y`).
     pub direction: Option<Direction>,
     /// Expression of the result.
@@ -144,8 +142,12 @@ pub struct Stage {
     pub address: String,
     /// Bits of the address.
     pub address_bits: usize,
+    /// Bits of a word.
+    pub word_bits: usize,
     /// The value at word width.
     pub compared: String,
+    /// The word, which is one less then, less the value; empty where they are compared as they are.
+    pub gap: String,
     /// Expression of the count after this stage.
     pub next: String,
 }

@@ -203,6 +203,8 @@ pub struct Pipeline<'a> {
     synapse: usize,
     credits: usize,
     available: bool,
+    /// A credit on its way back, where that takes a register.
+    returning: bool,
     // Beats on their way to the queue (their due cycles), then those in it: `level` of them, the oldest first.
     due: VecDeque<u64>,
     data: Line,
@@ -249,6 +251,7 @@ impl<'a> Pipeline<'a> {
             synapse: 0,
             credits,
             available: false,
+            returning: false,
             due: VecDeque::new(),
             data: Line::new(lanes),
             level: 0,
@@ -267,7 +270,8 @@ impl<'a> Pipeline<'a> {
     fn next(&self, cycle: u64) -> Option<u64> {
         let end = (self.available && self.pass() != 0).then(|| cycle + (self.folds.synapse - self.synapse) as u64);
         let due = self.due.front().copied();
-        end.into_iter().chain(due).min()
+        let back = self.returning.then_some(cycle + 1);
+        end.into_iter().chain(due).chain(back).min()
     }
 
     fn step(&mut self, beat: Option<&[i64]>, popped: bool, island: &mut Island) {
@@ -280,7 +284,7 @@ impl<'a> Pipeline<'a> {
         let fire = beat.is_some() || replay;
         let due = self.due.front() == Some(&island.cycle);
         // Nothing comes, goes or arrives: all registers keep their values.
-        if !(fire || popped || due) {
+        if !(fire || popped || due || self.returning) {
             self.available = self.credits > 0;
             return;
         }
@@ -306,7 +310,8 @@ impl<'a> Pipeline<'a> {
         }
         // Credits as in snug_credit.
         let taken = fire && last;
-        let given = popped && self.credits != depth;
+        let give = if self.module.credit_late() { std::mem::replace(&mut self.returning, popped) } else { popped };
+        let given = give && self.credits != depth;
         self.credits = self.credits + usize::from(given) - usize::from(taken);
         self.available = self.credits > 0;
         if fire {

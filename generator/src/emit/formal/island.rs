@@ -23,6 +23,7 @@ fn island(
         input_watch: watch_module(top, input),
         output_queue: queue_module(top, output),
         queue,
+        credit_late: false,
         enters: String::new(),
         numbers: (0..=pipeline).map(|k| k * beat_bits(input)).collect(),
         claims: Vec::new(),
@@ -61,6 +62,7 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream, j
     let index_bits = output.encoding.bits as usize;
     let mut island = island(top, pipeline, select.queue_depth, input, output, joined);
     island.whole = true;
+    island.credit_late = select.credit_late;
     island.enters = "32'd0".into();
     let levels = select.levels;
     let (value, winner) = (select.value_cycles(), select.winner_cycles());
@@ -163,7 +165,7 @@ pub fn label(top: &str, select: &LabelSelect, input: &Stream, output: &Stream, j
     }
     if select.steps.is_some_and(|s| s.candidate) {
         names_class(winner, (0, lanes), "candidate_value_reg", "candidate_index_reg");
-        greater.push(format!("if (f_fire[{winner}]) assert (above_reg == (candidate_value_reg > best_value_reg));"));
+        greater.push(format!("if (f_fire[{winner}]) assert (above == (candidate_value_reg > best_value_reg));"));
     }
     claims.extend(greater);
     let best = format!("{{{}'d0, best_index_reg}}", 32 - index_bits);

@@ -7,6 +7,7 @@ use super::{Tables, protocol, vector_range};
 use crate::dataflow::{Encoding, MatrixVector, Pe, SearchWords, Stream};
 use crate::emit::expression::{counter_bits, field, resize, word};
 use crate::emit::processing_element::{Layout, has_rom, node_name, part_encoding};
+use crate::emit::search::less_one_bits;
 use crate::reduction::{Node, Operation, fold_intervals};
 
 /// The context of the claims of processing element `index` of the unit called `unit_name`.
@@ -381,7 +382,9 @@ fn stages(unit: &MatrixVector, pe: &Pe, totals: &[Range], neuron_bits: usize, ta
                     )
                 };
                 let word = if several_words {
-                    resize(&format!("word{k}_read"), pe.word_bits, true, bits as u32)
+                    // It is there less one.
+                    let stored = less_one_bits(&pe.words, pe.word_bits);
+                    format!("{} + {bits}'sd1", resize(&format!("word{k}_read"), stored, true, bits as u32))
                 } else {
                     String::new()
                 };

@@ -59,6 +59,7 @@ pub fn context(
         simd: input.lanes,
         pe: output.lanes,
         queue: unit.queue_depth,
+        credit_late: unit.credit_late,
         positions,
         first: marked(0),
         last: marked(unit.synapse_folds - 1),
