@@ -59,7 +59,7 @@ impl Target {
             (Self::Generic, Flow::PerModule) => "synth -lut 6",
             (Self::Xc7, Flow::Flat) => "synth_xilinx -family xc7 -flatten -nodsp",
             (Self::Xc7, Flow::PerModule) => "synth_xilinx -family xc7 -nodsp",
-            (Self::Ecp5, Flow::Flat) => "synth_ecp5 -nodsp -abc9 -dff",
+            (Self::Ecp5, Flow::Flat) => "synth_ecp5 -nodsp -abc9",
             (Self::Ecp5, Flow::PerModule) => "synth_ecp5 -noflatten -nodsp -abc9",
             (Self::Ice40, Flow::Flat) => "synth_ice40",
             (Self::Ice40, Flow::PerModule) => "synth_ice40 -noflatten",

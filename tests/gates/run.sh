@@ -28,4 +28,4 @@ netlist() {
     grep -q '^PASS: digits' "$folder.log"
 }
 netlist xilinx generic "synth_xilinx -flatten"
-netlist ecp5 ecp5 "synth_ecp5 -nodsp -abc9 -dff"
+netlist ecp5 ecp5 "synth_ecp5 -nodsp -abc9"
