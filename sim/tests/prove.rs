@@ -310,7 +310,7 @@ fn ecp5_is_proved_and_its_mistakes_are_not() {
     let element = format!("{unit}_pe0");
     let file = format!("{element}.v");
     let folder = tempfile::tempdir().unwrap();
-    // The sign of the narrower difference: it wraps where the value is far from the word.
+    // The word without its sign.
     let edit = |name: &str, text: String| {
         if name == file { replaced(&text, "= {word1_read[", "= {1'b0 & word1_read[") } else { text }
     };

@@ -6,7 +6,7 @@ use hw_templates::{
 };
 
 use super::expression::{counter_bits, field, resize, type_name, word};
-use super::search::{difference, unsigned};
+use super::search::difference;
 use crate::class_terms::{ClassTerms, DIGIT};
 use crate::dataflow::{ClassSteps, LabelSelect, Stream};
 
@@ -76,11 +76,6 @@ pub fn context(name: &str, select: &LabelSelect, input: &Stream, output: &Stream
         winner: select.winner_cycles(),
         value_bits: bits as usize,
         steps: select.steps.map(|steps| class_steps(select, steps, lanes, beats, index_bits)),
-        greater: match select.steps {
-            // One beat is the whole frame, and always the first.
-            Some(_) => format!("({} > {})", unsigned(&winner, bits), unsigned("best_value_reg", bits)),
-            None => format!("({winner} > best_value_reg)"),
-        },
         candidate: select.steps.is_some_and(|s| s.candidate).then(|| Candidate {
             gap_candidate: difference("candidate_value_reg", &winner, bits),
             gap_best: difference("best_value_reg", &winner, bits),

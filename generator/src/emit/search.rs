@@ -83,16 +83,6 @@ pub fn stages(
         .collect()
 }
 
-/// A two's complement number as an unsigned one that compares alike: its sign is complemented. A carry chain then says the result
-/// with its last carry alone, where signed numbers need the carry before it as well, outside of the chain.
-pub fn unsigned(name: &str, bits: u32) -> String {
-    match bits {
-        1 => format!("~{name}"),
-        2 => format!("{{~{name}[1], {name}[0]}}"),
-        _ => format!("{{~{name}[{}], {name}[{}:0]}}", bits - 1, bits - 2),
-    }
-}
-
 /// The code for a finished count named `count`, whose bits are complemented where `falling` (an expression) is 1.
 pub fn code(search: Search, encoding: Encoding, falling: Option<&str>) -> String {
     let bits = search.bits;

@@ -39,8 +39,6 @@ pub struct LabelSelect {
     pub winner: usize,
     /// How class values are made step by step, if they are.
     pub steps: Option<ClassSteps>,
-    /// Whether the winner of a beat is above the best so far: an expression. Not read where there is a candidate.
-    pub greater: String,
     /// The register in which the winner of a beat waits for that, if there is one.
     pub candidate: Option<Candidate>,
     /// One class value per lane.
